@@ -1,0 +1,298 @@
+package chain
+
+import (
+	"cairn/chain/schnorr"
+)
+
+// CheckedTx passed every rule that needs no context. Only CheckTxs makes it, and
+// Remembered for what our own store wrote after a check.
+type CheckedTx struct {
+	tx   *Tx
+	id   Hash
+	size int
+	fee  Amount
+}
+
+// Tx is the transaction; it must not be changed.
+func (c CheckedTx) Tx() *Tx { return c.tx }
+
+// ID is the transaction's id.
+func (c CheckedTx) ID() Hash { return c.id }
+
+// Size is the encoding's length in bytes.
+func (c CheckedTx) Size() int { return c.size }
+
+// Fee is what the inputs claim above what the outputs pay, in grains. The claim
+// is signed, and Connect holds it against the coins.
+func (c CheckedTx) Fee() Amount { return c.fee }
+
+// CheckTxs checks a batch of transactions against every rule that needs no
+// context, signatures included. It may run on any goroutine; a driver cuts a
+// block into one piece a core. The error names the first transaction that
+// breaks a rule.
+func CheckTxs(p *Params, txs []*Tx) ([]CheckedTx, error) {
+	out := make([]CheckedTx, len(txs))
+	for i, t := range txs {
+		c, err := describe(t)
+		if err == nil {
+			err = checkSignatures(p, t)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out[i] = c
+	}
+	return out, nil
+}
+
+// CheckTx checks one transaction.
+func CheckTx(p *Params, t *Tx) (CheckedTx, error) {
+	c, err := CheckTxs(p, []*Tx{t})
+	if err != nil {
+		return CheckedTx{}, err
+	}
+	return c[0], nil
+}
+
+// describe checks all but the signatures.
+func describe(t *Tx) (CheckedTx, error) {
+	none := CheckedTx{}
+	if len(t.Inputs) == 0 {
+		return none, broken(NoInputs, "a transaction spends at least one coin")
+	}
+	if len(t.Outputs) == 0 {
+		return none, broken(NoOutputs, "a transaction makes at least one output")
+	}
+	if len(t.Memo) > MaxMemo {
+		return none, broken(Malformed, "memo of %d bytes, allowed %d", len(t.Memo), MaxMemo)
+	}
+	in, err := sumInputs(t.Inputs)
+	if err != nil {
+		return none, err
+	}
+	out, err := sumOutputs(t.Outputs)
+	if err != nil {
+		return none, err
+	}
+	if in < out {
+		return none, broken(BelowOut, "takes in %v, pays out %v", in, out)
+	}
+	return CheckedTx{tx: t, id: t.ID(), size: t.Size(), fee: in - out}, nil
+}
+
+func sumInputs(ins []Input) (sum Amount, err error) {
+	seen := make(map[OutPoint]bool, len(ins))
+	for i := range ins {
+		in := &ins[i]
+		if seen[in.Prev] {
+			return 0, broken(RepeatedInput, "%v twice", in.Prev)
+		}
+		seen[in.Prev] = true
+		var ok bool
+		if sum, ok = sum.Plus(in.Value); !ok {
+			return 0, broken(TooLarge, "inputs sum up to more than %v", MaxAmount)
+		}
+	}
+	return sum, nil
+}
+
+func sumOutputs(outs []Output) (sum Amount, err error) {
+	for i, o := range outs {
+		if o.Value == 0 {
+			return 0, broken(ZeroOutput, "output %d is 0", i)
+		}
+		var ok bool
+		if sum, ok = sum.Plus(o.Value); !ok {
+			return 0, broken(TooLarge, "outputs sum up to more than %v", MaxAmount)
+		}
+	}
+	return sum, nil
+}
+
+func checkSignatures(p *Params, t *Tx) error {
+	digest := t.SigHash(p.genesisID)
+	for i := range t.Inputs {
+		in := &t.Inputs[i]
+		if !schnorr.Verify(in.Owner, digest, in.Sig) {
+			return broken(BadSignature, "input %d of %v", i, t.ID())
+		}
+	}
+	return nil
+}
+
+// CheckHeader checks what a header must hold on its own: version, a target that
+// the network allows, and the work. Whether the target is the right one,
+// ConnectHeader tells.
+func CheckHeader(p *Params, h Header) error {
+	if h.Version&^rolling != headerVersion {
+		return broken(BadVersion, "%08x, expected %08x but for the bits %08x", h.Version, headerVersion, rolling)
+	}
+	target, ok := h.Bits.Target()
+	easiest, _ := p.Easiest.Target()
+	if !ok || target.Cmp(easiest) > 0 {
+		return broken(BadBits, "%v is no target or easier than %v", h.Bits, p.Easiest)
+	}
+	if !p.proven(h, target) {
+		return broken(HighHash, "%v is above the target of %v", h.ID(), h.Bits)
+	}
+	return nil
+}
+
+func (p *Params) proven(h Header, t Target) bool {
+	if p.Proof != nil {
+		return p.Proof(h)
+	}
+	return t.Met(h.ID())
+}
+
+func checkCoinbase(cb *Coinbase) error {
+	if len(cb.Extra) > MaxExtra || len(cb.Memo) > MaxMemo {
+		return broken(Malformed, "extra of %d or memo of %d bytes is too long", len(cb.Extra), len(cb.Memo))
+	}
+	if n := len(cb.Bytes()); n < MinCoinbase || n > MaxCoinbase {
+		return broken(BadCoinbase, "%d bytes, allowed %d to %d", n, MinCoinbase, MaxCoinbase)
+	}
+	_, err := sumOutputs(cb.Outputs)
+	return err
+}
+
+// CheckedBlock passed every rule that needs no context. Only CheckBlock makes
+// it, and Remembered for what our own store wrote after a check.
+type CheckedBlock struct {
+	id    Hash
+	cbID  Hash
+	block *Block
+	txs   []CheckedTx
+	size  int
+}
+
+// ID is the block's id.
+func (b CheckedBlock) ID() Hash { return b.id }
+
+// Header is the block's header.
+func (b CheckedBlock) Header() Header { return b.block.Header }
+
+// Block is the block; it must not be changed.
+func (b CheckedBlock) Block() *Block { return b.block }
+
+// Txs are the transactions behind the coinbase.
+func (b CheckedBlock) Txs() []CheckedTx { return b.txs }
+
+// CoinbaseID is the id of the coinbase.
+func (b CheckedBlock) CoinbaseID() Hash { return b.cbID }
+
+// Size is the encoding's length in bytes.
+func (b CheckedBlock) Size() int { return b.size }
+
+// CheckBlock checks a block against every rule that needs no context. The
+// transactions were checked before; no signature is verified again.
+func CheckBlock(p *Params, h Header, cb *Coinbase, txs []CheckedTx) (CheckedBlock, error) {
+	if err := CheckHeader(p, h); err != nil {
+		return CheckedBlock{}, err
+	}
+	b := assemble(h, cb, txs)
+	if err := CheckRoot(h, b.leaves()); err != nil {
+		return CheckedBlock{}, err
+	}
+	if err := checkCoinbase(cb); err != nil {
+		return CheckedBlock{}, err
+	}
+	if b.size > p.MaxBlock {
+		return CheckedBlock{}, broken(BadLength, "%d bytes, allowed %d", b.size, p.MaxBlock)
+	}
+	return b, nil
+}
+
+func assemble(h Header, cb *Coinbase, txs []CheckedTx) CheckedBlock {
+	b := CheckedBlock{
+		id: h.ID(), cbID: cb.ID(), txs: txs,
+		block: &Block{Header: h, Coinbase: cb, Txs: make([]*Tx, len(txs))},
+		size:  HeaderSize + VarintSize(uint64(1+len(txs))) + len(cb.Bytes()),
+	}
+	for i, t := range txs {
+		b.block.Txs[i] = t.tx
+		b.size += t.size
+	}
+	return b
+}
+
+func (b CheckedBlock) leaves() []Hash {
+	ids := make([]Hash, 0, 1+len(b.txs))
+	ids = append(ids, b.cbID)
+	for _, t := range b.txs {
+		ids = append(ids, t.id)
+	}
+	return ids
+}
+
+// CheckRoot checks that the leaves, the coinbase's id first, are the ones under
+// the header's merkle root. A failure blames whoever sent the leaves and never
+// condemns the block id.
+func CheckRoot(h Header, leaves []Hash) error {
+	seen := make(map[Hash]bool, len(leaves))
+	for _, id := range leaves {
+		if seen[id] {
+			return broken(Mutated, "%v twice", id)
+		}
+		seen[id] = true
+	}
+	root, ok := MerkleRoot(leaves)
+	if !ok {
+		return broken(Mutated, "the merkle tree has a twin")
+	}
+	if root != h.Root {
+		return broken(BadRoot, "transactions hash to %v, header says %v", root, h.Root)
+	}
+	return nil
+}
+
+// CheckedAnnouncement has its work and its merkle root. Only CheckAnnouncement
+// makes it.
+type CheckedAnnouncement struct {
+	id Hash
+	a  *Announcement
+}
+
+// ID is the announced block's id.
+func (c CheckedAnnouncement) ID() Hash { return c.id }
+
+// Announcement is the announcement; it must not be changed.
+func (c CheckedAnnouncement) Announcement() *Announcement { return c.a }
+
+// CheckAnnouncement checks work, coinbase and merkle root, so that an
+// announcement costs its maker what a block costs.
+func CheckAnnouncement(p *Params, a *Announcement) (CheckedAnnouncement, error) {
+	if err := CheckHeader(p, a.Header); err != nil {
+		return CheckedAnnouncement{}, err
+	}
+	leaves := append([]Hash{a.Coinbase.ID()}, a.IDs...)
+	if err := CheckRoot(a.Header, leaves); err != nil {
+		return CheckedAnnouncement{}, err
+	}
+	if err := checkCoinbase(a.Coinbase); err != nil {
+		return CheckedAnnouncement{}, err
+	}
+	return CheckedAnnouncement{id: a.Header.ID(), a: a}, nil
+}
+
+// Announce makes the announcement of a checked block.
+func (b CheckedBlock) Announce() CheckedAnnouncement {
+	a := &Announcement{Header: b.block.Header, Coinbase: b.block.Coinbase, IDs: b.leaves()[1:]}
+	return CheckedAnnouncement{id: b.id, a: a}
+}
+
+// Remembered reads a block that our own store wrote after it was checked,
+// without verifying a signature again. Only the store may call it.
+func Remembered(raw []byte) (CheckedBlock, error) {
+	b, err := DecodeBlock(raw)
+	if err != nil {
+		return CheckedBlock{}, err
+	}
+	txs := make([]CheckedTx, len(b.Txs))
+	for i, t := range b.Txs {
+		if txs[i], err = describe(t); err != nil {
+			return CheckedBlock{}, err
+		}
+	}
+	return assemble(b.Header, b.Coinbase, txs), nil
+}
