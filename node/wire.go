@@ -1,0 +1,249 @@
+package node
+
+import (
+	"encoding/binary"
+
+	"cairn/chain"
+)
+
+// Want says what a request asks for.
+type Want uint8
+
+// The requests of the sync protocol.
+const (
+	WantHello        Want = iota + 1 // who are you, what is your tip
+	WantHeaders                      // headers behind the first known hash of a locator
+	WantBodies                       // blocks by id
+	WantTxs                          // transactions of one block by index
+	WantAnnouncement                 // one block's announcement
+	WantPool                         // ids of the pool's transactions, by fee rate
+	WantPoolTxs                      // transactions of the pool by id
+)
+
+// Limits of requests and answers.
+const (
+	MaxLocator = 64
+	MaxHeaders = 2000
+	MaxBodies  = 16
+	MaxPoolIDs = 5000
+	MaxPoolTxs = 1000
+	MaxAgent   = 64 // bytes
+)
+
+// TipClaim is a peer's word that it follows a tip. It never decides the best
+// chain.
+type TipClaim struct {
+	Peer    Peer
+	Header  chain.Header
+	Height  uint64
+	Work    chain.Work
+	Counter uint64 // grows with every claim of a peer: an old one is not heard again
+}
+
+// Append appends the canonical encoding; the peer stands first, length-prefixed.
+func (t *TipClaim) Append(b []byte) []byte {
+	b = chain.AppendBytes(b, []byte(t.Peer))
+	b = t.Header.Append(b)
+	b = chain.AppendVarint(b, t.Height)
+	work := t.Work.Bytes()
+	b = append(b, work[:]...)
+	return binary.LittleEndian.AppendUint64(b, t.Counter)
+}
+
+// ReadTipClaim reads one claim.
+func ReadTipClaim(r *chain.Reader) TipClaim {
+	return TipClaim{
+		Peer:    Peer(r.Bytes(maxPeer)),
+		Header:  chain.ReadHeader(r),
+		Height:  r.Varint(),
+		Work:    chain.WorkFromBytes(r.Array32()),
+		Counter: r.Uint64(),
+	}
+}
+
+const maxPeer = 128 // bytes of a peer id
+
+// Hello is what two nodes tell each other on every connect.
+type Hello struct {
+	Genesis chain.Hash
+	Tip     TipClaim
+	Time    chain.Time // the speaker's clock
+	Agent   string     // the speaker's program, for people; at most MaxAgent bytes
+}
+
+func (h *Hello) append(b []byte) []byte {
+	b = append(b, h.Genesis[:]...)
+	b = h.Tip.Append(b)
+	b = binary.LittleEndian.AppendUint64(b, uint64(h.Time))
+	return chain.AppendBytes(b, []byte(h.Agent))
+}
+
+func readHello(r *chain.Reader) Hello {
+	return Hello{
+		Genesis: r.Array32(),
+		Tip:     ReadTipClaim(r),
+		Time:    chain.Time(r.Uint64()),
+		Agent:   string(r.Bytes(MaxAgent)),
+	}
+}
+
+// Request is one question of the sync protocol. Which fields count depends on
+// Want.
+type Request struct {
+	Want    Want
+	Hello   Hello        // WantHello: the asker's own
+	Locator []chain.Hash // WantHeaders: ids of the asker's branch, newest first, thinning out
+	IDs     []chain.Hash // WantBodies, WantPoolTxs; WantTxs, WantAnnouncement: the block alone
+	Index   []uint32     // WantTxs: positions among the transactions behind the coinbase
+}
+
+// Append appends the canonical encoding.
+func (q *Request) Append(b []byte) []byte {
+	b = append(b, byte(q.Want))
+	switch q.Want {
+	case WantHello:
+		return q.Hello.append(b)
+	case WantHeaders:
+		return chain.AppendHashes(b, q.Locator)
+	}
+	b = chain.AppendHashes(b, q.IDs)
+	if q.Want == WantTxs {
+		b = chain.AppendVarint(b, uint64(len(q.Index)))
+		for _, i := range q.Index {
+			b = binary.LittleEndian.AppendUint32(b, i)
+		}
+	}
+	return b
+}
+
+// DecodeRequest reads a request's whole encoding, strictly.
+func DecodeRequest(b []byte) (Request, error) {
+	r := chain.NewReader(b)
+	q := Request{Want: Want(r.Byte())}
+	switch q.Want {
+	case WantHello:
+		q.Hello = readHello(r)
+	case WantHeaders:
+		q.Locator = readUpTo(r, MaxLocator)
+	case WantBodies:
+		q.IDs = readUpTo(r, MaxBodies)
+	case WantPoolTxs:
+		q.IDs = readUpTo(r, MaxPoolTxs)
+	case WantAnnouncement:
+		q.IDs = readUpTo(r, 1)
+	case WantPool:
+		q.IDs = readUpTo(r, 0)
+	case WantTxs:
+		q.IDs = readUpTo(r, 1)
+		q.Index = readIndex(r)
+	default:
+		r.Fail("request %d is unknown", q.Want)
+	}
+	return q, r.Close()
+}
+
+func readUpTo(r *chain.Reader, most int) []chain.Hash {
+	hs := chain.ReadHashes(r)
+	if len(hs) > most {
+		r.Fail("%d ids where at most %d are allowed", len(hs), most)
+	}
+	return hs
+}
+
+func readIndex(r *chain.Reader) []uint32 {
+	index := make([]uint32, r.Count(4))
+	for i := range index {
+		index[i] = r.Uint32()
+	}
+	return index
+}
+
+// Answer replies to a request. What is not known is left out: an empty answer is
+// legal.
+type Answer struct {
+	Hello        Hello
+	Headers      []chain.Header
+	Blocks       []*chain.Block
+	Txs          []*chain.Tx
+	Announcement *chain.Announcement
+	IDs          []chain.Hash
+
+	// Load names bodies that the driver reads from the store and puts in: into
+	// Blocks, or their transactions at Index into Txs. So a long read never
+	// holds up the node.
+	Load  []chain.Hash
+	Index []uint32
+}
+
+// Append appends the canonical encoding of an answer to what was wanted.
+func (a *Answer) Append(b []byte, w Want) []byte {
+	switch w {
+	case WantHello:
+		return a.Hello.append(b)
+	case WantHeaders:
+		b = chain.AppendVarint(b, uint64(len(a.Headers)))
+		for i := range a.Headers {
+			b = a.Headers[i].Append(b)
+		}
+	case WantBodies:
+		b = chain.AppendVarint(b, uint64(len(a.Blocks)))
+		for _, block := range a.Blocks {
+			b = block.Append(b)
+		}
+	case WantTxs, WantPoolTxs:
+		b = chain.AppendVarint(b, uint64(len(a.Txs)))
+		for _, t := range a.Txs {
+			b = t.Append(b)
+		}
+	case WantAnnouncement:
+		if a.Announcement != nil {
+			b = a.Announcement.Append(b)
+		}
+	case WantPool:
+		b = chain.AppendHashes(b, a.IDs)
+	}
+	return b
+}
+
+// DecodeAnswer reads the whole encoding of an answer to q, strictly. More than
+// was asked for is an error.
+func DecodeAnswer(b []byte, q Request) (Answer, error) {
+	r := chain.NewReader(b)
+	var a Answer
+	switch q.Want {
+	case WantHello:
+		a.Hello = readHello(r)
+	case WantHeaders:
+		a.Headers = readList(r, chain.HeaderSize, MaxHeaders, chain.ReadHeader)
+	case WantBodies:
+		a.Blocks = readList(r, chain.HeaderSize, len(q.IDs), chain.ReadBlock)
+	case WantTxs:
+		a.Txs = readList(r, 1, len(q.Index), chain.ReadTx)
+	case WantPoolTxs:
+		a.Txs = readList(r, 1, len(q.IDs), chain.ReadTx)
+	case WantAnnouncement:
+		if r.Left() > 0 {
+			a.Announcement = chain.ReadAnnouncement(r)
+		}
+	case WantPool:
+		a.IDs = readUpTo(r, MaxPoolIDs)
+	default:
+		r.Fail("request %d is unknown", q.Want)
+	}
+	return a, r.Close()
+}
+
+func readList[T any](r *chain.Reader, size, most int, read func(*chain.Reader) T) []T {
+	n := r.Count(size)
+	if n > most {
+		r.Fail("%d items where at most %d were asked for", n, most)
+	}
+	var list []T
+	for range n {
+		if r.Err() != nil {
+			return nil
+		}
+		list = append(list, read(r))
+	}
+	return list
+}
