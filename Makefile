@@ -1,0 +1,178 @@
+# cairn: `make run` shows it, `make test` proves it, `make help` lists the rest.
+
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.NOTPARALLEL:
+MAKEFLAGS   += --no-print-directory
+
+# The shipped program has no C in it; only the race detector asks for a compiler.
+export CGO_ENABLED := 0
+# The version is stamped by git describe below, so that a build without git works as well.
+GOFLAGS += -buildvcs=false
+export GOFLAGS
+
+VERSION  := $(or $(shell git describe --tags --always --dirty 2>/dev/null),dev)
+BUILD    := go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+TOOLS    := bin/tools
+FUZZTIME ?= 20s
+BENCH    ?= .
+TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+# One target of each system is enough for every change; `make cross` builds all of them.
+FOREIGN  := linux/arm64 darwin/arm64 windows/amd64
+
+# Packages with goroutines of their own run again under the race detector.
+CONCURRENT := ^cairn/(store|p2p|miner|rpc|daemon|lab)(/|$$)
+IMAGINED   := ^cairn/lab/(sim|byzantine|judge)(/|$$)
+
+say = @printf '\n== %s\n' '$(1)'
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: build
+build: go ## bin/cairn
+	$(BUILD) -o bin/cairn ./cmd/cairn
+
+.PHONY: run
+run: build ## three nodes that agree: live on a terminal, else one payment and its story
+	bin/cairn lab up
+
+.PHONY: test
+test: lint vuln floors unit race e2e foreign ## everything that a change must pass
+
+.PHONY: lint
+lint: format vet staticcheck ## gofumpt, vet, staticcheck
+
+.PHONY: format
+format: tools
+	$(call say,gofumpt)
+	@unformatted=$$($(TOOLS)/gofumpt -extra -l .) || exit 1; \
+	if [ -n "$$unformatted" ]; then \
+		printf 'run make fmt; not formatted:\n%s\n' "$$unformatted"; \
+		exit 1; \
+	fi
+
+.PHONY: fmt
+fmt: tools ## format every file in place
+	$(TOOLS)/gofumpt -extra -w .
+
+.PHONY: vet
+vet: go
+	$(call say,go vet)
+	go vet ./...
+	go -C tools vet ./...
+
+.PHONY: staticcheck
+staticcheck: tools
+	$(call say,staticcheck)
+	$(TOOLS)/staticcheck ./...
+	(cd tools && ../$(TOOLS)/staticcheck ./...)
+
+# A closed network is no reason to fail, a known hole is: govulncheck says exit 3 to a hole,
+# and names the fetch when it could not ask.
+.PHONY: vuln
+vuln: tools ## known vulnerabilities that our code reaches
+	$(call say,govulncheck)
+	@answer=$$($(TOOLS)/govulncheck ./... 2>&1) && code=0 || code=$$?; \
+	if [ $$code -eq 1 ] && grep -q '^govulncheck: fetching vulnerabilities' <<<"$$answer"; then \
+		echo 'skipped: vulnerability database not reachable'; \
+		exit 0; \
+	fi; \
+	echo "$$answer"; \
+	exit $$code
+
+.PHONY: floors
+floors: go ## who may import whom, and what the pure packages must not do
+	$(call say,floors)
+	go test -count=1 -run '^TestFloors' .
+
+.PHONY: unit
+unit: go ## unit tests and fuzz seeds
+	$(call say,unit tests and fuzz seeds)
+	go test $$(go list ./... | grep -v '^cairn/cmd/')
+	go -C tools test ./...
+
+.PHONY: race
+race: go compiler ## the concurrent packages under the race detector
+	$(call say,race detector)
+	@packages=$$(go list ./... | grep -E '$(CONCURRENT)' | grep -vE '$(IMAGINED)') || true; \
+	if [ -n "$$packages" ]; then CGO_ENABLED=1 go test -race $$packages; fi
+
+.PHONY: e2e
+e2e: go ## the program as people use it: real processes on loopback
+	$(call say,end to end)
+	@packages=$$(go list ./... | grep '^cairn/cmd/') || true; \
+	if [ -n "$$packages" ]; then go test -count=1 $$packages; fi
+
+.PHONY: foreign
+foreign: go
+	$(call say,cross-compile)
+	@for target in $(FOREIGN); do \
+		echo "$$target"; \
+		GOOS=$${target%/*} GOARCH=$${target#*/} go build ./... || exit 1; \
+	done
+
+.PHONY: cross
+cross: go ## bin/cross/: the program for every system
+	@for target in $(TARGETS); do \
+		os=$${target%/*} arch=$${target#*/}; \
+		program=bin/cross/cairn-$$os-$$arch; \
+		if [ "$$os" = windows ]; then program=$$program.exe; fi; \
+		echo "$$program"; \
+		GOOS=$$os GOARCH=$$arch $(BUILD) -o "$$program" ./cmd/cairn || exit 1; \
+	done
+
+.PHONY: bench
+bench: go ## benchmarks; BENCH=regexp chooses
+	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+.PHONY: fuzz
+fuzz: go ## every fuzz target for FUZZTIME each
+	@targets=$$(go test -list '^Fuzz' ./... | awk '\
+		/^Fuzz/ { name[n++] = $$1 } \
+		/^ok/   { for (i = 0; i < n; i++) print $$2 ":" name[i]; n = 0 }') || exit 1; \
+	for target in $$targets; do \
+		printf '\n== %s %s\n' "$${target%:*}" "$${target#*:}"; \
+		go test -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime $(FUZZTIME) "$${target%:*}" || exit 1; \
+	done
+
+.PHONY: shape
+shape: go ## function lengths and lines per package
+	@go -C tools run ./shape '$(CURDIR)'
+
+.PHONY: clean
+clean: ## remove what make built
+	rm -rf bin
+
+# Pinned in a module of their own, so that what they need never reaches ours.
+.PHONY: tools
+tools: go
+	@mkdir -p $(TOOLS)
+	go -C tools build -o '$(CURDIR)/$(TOOLS)/' tool
+
+.PHONY: go
+go:
+	@if ! command -v go >/dev/null; then \
+		echo 'missing: Go. Install the version that go.mod names, or a newer one, from https://go.dev/dl' >&2; \
+		exit 1; \
+	fi; \
+	if ! go list -m >/dev/null; then \
+		echo "too old: $$(cd / && GOTOOLCHAIN=local go version). go.mod names the oldest that will do: https://go.dev/dl" >&2; \
+		exit 1; \
+	fi; \
+	if ! command -v git >/dev/null; then \
+		echo 'missing: git. Going on without it: this build calls itself "$(VERSION)".' >&2; \
+	fi
+
+.PHONY: compiler
+compiler:
+	@works() { printf '#include <stdlib.h>\nint main(void) { return 0; }\n' | $$(go env CC) -x c -o /dev/null - 2>/dev/null; }; \
+	if works; then exit 0; fi; \
+	if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy gcc libc6-dev || true; \
+	fi; \
+	if ! works; then \
+		echo 'missing: a C compiler, which the race detector needs. Install gcc and the C headers (Debian: apt-get install gcc libc6-dev).' >&2; \
+		exit 1; \
+	fi
