@@ -58,7 +58,7 @@ type NotEnough struct {
 func (e *NotEnough) Error() string {
 	s := fmt.Sprintf("%v: %v CRN can be spent, %v CRN are needed with the fee", ErrNotEnough, e.Have, e.Need)
 	if e.Immature > 0 {
-		s += fmt.Sprintf("; %v CRN more are mined but immature: wait for %d blocks", e.Immature, e.Wait)
+		s += fmt.Sprintf("; %v CRN more are immature, the first of them for %d more blocks: wait for those", e.Immature, e.Wait)
 	}
 	return s
 }
@@ -120,6 +120,9 @@ func (r *Request) sum() (due chain.Amount, err error) {
 			return 0, fmt.Errorf("output %d pays to %v, which is no key: nobody could ever spend it", i, o.To)
 		}
 	}
+	if !r.All && !spendable(r.Change) {
+		return 0, fmt.Errorf("the change address %v is no key: nobody could ever spend it", r.Change)
+	}
 	return due, nil
 }
 
@@ -179,7 +182,7 @@ func (r *Request) choose(coins []chain.Coin, due chain.Amount) ([]chain.Coin, er
 }
 
 func (r *Request) overfull(n int, have chain.Amount) error {
-	most := have - r.fee(r.size(n, len(r.To)))
+	most := have - min(have, r.fee(r.size(n, len(r.To))))
 	return fmt.Errorf("the coins are too many for one transaction of %d bytes: the largest %d of them pay at most %v CRN; pay that, wait until it is confirmed, and pay the rest", MaxSize, n, most)
 }
 
