@@ -28,6 +28,8 @@ const (
 	version = 1
 	maxFile = 1 << 20 // bytes; a real one has about a thousand
 
+	lastIndex = hardened - 1<<20 // of a counter: leaves room to look beyond it
+
 	sealedByAge = "age"  // armored, to a passphrase (scrypt)
 	sealedNot   = "none" // in clear, because its owner said so
 )
@@ -105,7 +107,7 @@ func (f *file) check(path string) error {
 		return damaged(path, errors.New("its mnemonic is missing"))
 	case f.Sealed != sealedByAge && f.Sealed != sealedNot:
 		return damaged(path, fmt.Errorf("its mnemonic is kept in an unknown way, %q", f.Sealed))
-	case f.Next.Receive >= hardened || f.Next.Change >= hardened:
+	case max(f.Next.Receive, f.Next.Change) > lastIndex:
 		return damaged(path, errors.New("a counter is beyond the last address"))
 	}
 	return nil
