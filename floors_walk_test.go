@@ -191,7 +191,7 @@ func (s *source) own(spec *ast.ImportSpec, name string, test bool) {
 		s.breach(spec.Pos(), "%s imports %s: both are on floor %d", s.folder, name, target.floor)
 	case target.floor > s.room.floor:
 		s.breach(spec.Pos(), "%s (floor %d) imports %s (floor %d): imports go down", s.folder, s.room.floor, name, target.floor)
-	case !test && !s.room.ours.allow(name):
+	case !test && s.room.ours[target.dir] == "":
 		s.breach(spec.Pos(), "%s imports %s: below, but not allowed in floors_test.go: give the reason there", s.folder, name)
 	}
 }
