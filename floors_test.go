@@ -12,7 +12,8 @@ import (
 //
 // A room imports only rooms on floors below, and its own sub-folders; a sub-folder never imports its
 // parent or a sibling. Rooms on one floor never import each other. Tests may import what is below,
-// and external tests (package x_test) upward as well.
+// and external tests (package x_test) upward as well. A folder named after its parent with "test"
+// behind it (chain/chaintest) holds what tests share: it imports its parent, and only tests import it.
 type room struct {
 	dir    string
 	floor  int

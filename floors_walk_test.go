@@ -82,6 +82,12 @@ func under(name, folder string) bool {
 	return name == folder || strings.HasPrefix(name, folder+"/")
 }
 
+// forTests tells whether a folder helps tests, as chain/chaintest helps those of chain: it may import
+// its parent, and only tests import it.
+func forTests(folder string) bool {
+	return path.Base(folder) == path.Base(path.Dir(folder))+"test"
+}
+
 func (rs reasons) allow(name string) bool {
 	for allowed := range rs {
 		if under(name, allowed) {
@@ -107,8 +113,8 @@ func inspect(name, text string) []string {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	test := strings.HasSuffix(name, "_test.go")
 	folder := path.Dir(name)
+	test := strings.HasSuffix(name, "_test.go") || forTests(folder)
 	if folder == "." {
 		if test {
 			return nil
@@ -121,13 +127,13 @@ func inspect(name, text string) []string {
 	}
 	s := &source{room: r, folder: folder, file: file, files: files}
 	s.imports(test)
+	if !strings.HasSuffix(name, "_test.go") && !ast.IsGenerated(file) {
+		s.lengths()
+	}
 	if test {
 		return s.breaches
 	}
 	s.memory()
-	if !ast.IsGenerated(file) {
-		s.lengths()
-	}
 	if r.pure && !generator(file) {
 		s.purity()
 	}
@@ -184,7 +190,9 @@ func (s *source) own(spec *ast.ImportSpec, name string, test bool) {
 	switch {
 	case !known:
 		s.breach(spec.Pos(), "%s is on no floor: add it to the table in floors_test.go", name)
-	case target.dir == s.room.dir && under(name, s.folder):
+	case !test && forTests(name):
+		s.breach(spec.Pos(), "%s imports %s, which is for tests", s.folder, name)
+	case target.dir == s.room.dir && (under(name, s.folder) || forTests(s.folder)):
 	case target.dir == s.room.dir:
 		s.breach(spec.Pos(), "%s imports %s: a sub-folder never imports its parent or a sibling", s.folder, name)
 	case target.floor == s.room.floor:
