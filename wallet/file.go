@@ -26,7 +26,7 @@ var (
 const (
 	format  = "cairn-wallet"
 	version = 1
-	maxFile = 1 << 20 // bytes; a real one has about a thousand
+	maxFile = 1 << 16 // bytes; a real one has about a thousand
 
 	lastIndex = hardened - 1<<20 // of a counter: leaves room to look beyond it
 

@@ -1,12 +1,18 @@
 package wallet_test
 
 import (
+	"crypto/rand"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+
+	"filippo.io/age/armor"
 
 	"cairn/chain"
 	"cairn/wallet"
@@ -151,6 +157,59 @@ func TestNothingIsOverwritten(t *testing.T) {
 		if got := string(read(t, path)); got != text {
 			t.Errorf("%s became %q", name, got)
 		}
+	}
+}
+
+// Many programs make the same wallet at once: one does, the others are told.
+func TestCreateRace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "wallet")
+	const programs = 8
+	results := make(chan error, programs)
+	for range programs {
+		go func() {
+			words, err := wallet.NewMnemonic(rand.Reader)
+			if err == nil {
+				_, err = wallet.Create(path, "dev", words, passphrase, quick)
+			}
+			results <- err
+		}()
+	}
+	made := 0
+	for range programs {
+		switch err := <-results; {
+		case err == nil:
+			made++
+		case !errors.Is(err, wallet.ErrExists):
+			t.Error(err)
+		}
+	}
+	if made != 1 {
+		t.Errorf("%d wallets were made at one path", made)
+	}
+}
+
+// People's wallets cost an attacker at least 2¹⁸ rounds of scrypt a guess.
+func TestDefaultWorkFactor(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second of scrypt")
+	}
+	path := filepath.Join(t.TempDir(), "wallet")
+	if _, err := wallet.Create(path, "dev", about, passphrase, wallet.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	var f struct{ Mnemonic string }
+	if err := json.Unmarshal(read(t, path), &f); err != nil {
+		t.Fatal(err)
+	}
+	header, err := io.ReadAll(io.LimitReader(armor.NewReader(strings.NewReader(f.Mnemonic)), 80))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var salt string
+	var factor int
+	_, err = fmt.Sscanf(string(header), "age-encryption.org/v1\n-> scrypt %s %d\n", &salt, &factor)
+	if err != nil || factor < 18 {
+		t.Errorf("work factor %d, %v, in %q", factor, err, header)
 	}
 }
 
@@ -395,8 +454,10 @@ func FuzzOpen(f *testing.F) {
 			}
 			return
 		}
-		if _, err := w.Addresses(1); err != nil {
-			t.Fatal(err)
+		for _, b := range []wallet.Branch{wallet.Receive, wallet.Change} {
+			if _, err := w.Address(b, w.Next(b)); err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 }
