@@ -1,0 +1,179 @@
+package mempool
+
+import (
+	"cmp"
+	"container/heap"
+	"slices"
+
+	"cairn/chain"
+)
+
+// entry is one waiting transaction and its place among the others.
+type entry struct {
+	tx       chain.CheckedTx
+	added    chain.Time
+	own      bool
+	parents  []*entry // whose outputs it spends, each once
+	children []*entry // that spend its outputs, each once
+	up       Package  // itself and all its ancestors here
+	down     Package  // itself and all its descendants here
+
+	place [queues]int // in each queue; -1 is nowhere
+	due   chain.Time  // when to publish it again, if own
+	wait  chain.Time  // between the last publication and due
+
+	mark   uint64  // the last walk that came by
+	rest   Package // while picking: up without what is picked
+	picked bool    // while picking
+}
+
+func newEntry(tx chain.CheckedTx, added chain.Time, own bool) *entry {
+	e := &entry{tx: tx, added: added, own: own, up: single(tx), down: single(tx)}
+	for i := range e.place {
+		e.place[i] = -1
+	}
+	return e
+}
+
+func up(e *entry) []*entry   { return e.parents }
+func down(e *entry) []*entry { return e.children }
+
+// score ranks an entry for eviction: the better of its own fee rate and that of
+// it with its descendants, so that a child may pay for its parent and a cheap
+// child does not drag its parent out (as in Bitcoin Core).
+func (e *entry) score() Package {
+	if own := single(e.tx); own.compare(e.down) > 0 {
+		return own
+	}
+	return e.down
+}
+
+// reach finds everything that next leads to from the given entries, themselves
+// included, each once.
+func (p *Pool) reach(from []*entry, next func(*entry) []*entry) []*entry {
+	if len(from) == 0 {
+		return nil
+	}
+	p.walk++
+	found := p.unseen(nil, from)
+	for i := 0; i < len(found); i++ {
+		found = p.unseen(found, next(found[i]))
+	}
+	return found
+}
+
+func (p *Pool) unseen(found, list []*entry) []*entry {
+	for _, e := range list {
+		if e.mark != p.walk {
+			e.mark = p.walk
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// families finds the entries and all their descendants, parents first.
+func (p *Pool) families(of ...*entry) []*entry {
+	all := p.reach(of, down)
+	slices.SortFunc(all, parentsFirst)
+	return all
+}
+
+// parentsFirst is a total order: an entry has more ancestors than any of its
+// ancestors has.
+func parentsFirst(a, b *entry) int {
+	return cmp.Or(cmp.Compare(a.up.Count, b.up.Count), a.tx.ID().Compare(b.tx.ID()))
+}
+
+// link puts e into the pool, behind its parents.
+func (p *Pool) link(e *entry) {
+	id := e.tx.ID()
+	p.entries[id] = e
+	p.bytes += e.tx.Size()
+	p.fees += e.tx.Fee()
+	for i := range e.tx.Tx().Inputs {
+		p.spends[e.tx.Tx().Inputs[i].Prev] = e
+	}
+	e.parents = p.parents(e.tx)
+	for _, parent := range e.parents {
+		parent.children = append(parent.children, e)
+	}
+	for _, a := range p.reach(e.parents, up) {
+		e.up = e.up.plus(single(a.tx))
+		a.down = a.down.plus(single(e.tx))
+		p.cheapest.fix(a)
+	}
+	heap.Push(&p.cheapest, e)
+	heap.Push(&p.oldest, e)
+	if e.own {
+		heap.Push(&p.duest, e)
+	}
+}
+
+// unlink takes e out. Sums stay right as long as an entry between an ancestor
+// and a descendant never leaves before one of the two sides.
+func (p *Pool) unlink(e *entry) {
+	for _, a := range p.reach(e.parents, up) {
+		a.down = a.down.minus(single(e.tx))
+		p.cheapest.fix(a)
+	}
+	for _, d := range p.reach(e.children, down) {
+		d.up = d.up.minus(single(e.tx))
+	}
+	for _, parent := range e.parents {
+		parent.children = without(parent.children, e)
+	}
+	for _, child := range e.children {
+		child.parents = without(child.parents, e)
+	}
+	for _, q := range []*queue{&p.cheapest, &p.oldest, &p.duest} {
+		q.leave(e)
+	}
+	for i := range e.tx.Tx().Inputs {
+		delete(p.spends, e.tx.Tx().Inputs[i].Prev)
+	}
+	delete(p.entries, e.tx.ID())
+	p.bytes -= e.tx.Size()
+	p.fees -= e.tx.Fee()
+}
+
+func without(list []*entry, e *entry) []*entry {
+	return slices.DeleteFunc(list, func(o *entry) bool { return o == e })
+}
+
+// parents finds the waiting transactions that tx spends from, each once, in the
+// order of its inputs.
+func (p *Pool) parents(tx chain.CheckedTx) []*entry {
+	return p.inputs(tx, func(o chain.OutPoint) *entry { return p.entries[o.Tx] })
+}
+
+// rivals finds the waiting transactions that spend a coin of tx, each once.
+func (p *Pool) rivals(tx chain.CheckedTx) []*entry {
+	return p.inputs(tx, func(o chain.OutPoint) *entry { return p.spends[o] })
+}
+
+func (p *Pool) inputs(tx chain.CheckedTx, at func(chain.OutPoint) *entry) (found []*entry) {
+	p.walk++
+	ins := tx.Tx().Inputs
+	for i := range ins {
+		if e := at(ins[i].Prev); e != nil && e.mark != p.walk {
+			e.mark = p.walk
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// heirs finds the waiting transactions that spend one of the first n outputs of
+// id, each once.
+func (p *Pool) heirs(id chain.Hash, n int) (found []*entry) {
+	p.walk++
+	for i := range n {
+		e := p.spends[chain.OutPoint{Tx: id, Index: uint32(i)}]
+		if e != nil && e.mark != p.walk {
+			e.mark = p.walk
+			found = append(found, e)
+		}
+	}
+	return found
+}

@@ -1,0 +1,146 @@
+package mempool
+
+import (
+	"container/list"
+
+	"cairn/chain"
+)
+
+// Reason tells why a transaction came or left.
+type Reason string
+
+// The reasons; the first two are of those that came.
+const (
+	Added      Reason = "added"
+	Returned   Reason = "returned"   // a reorganisation took its block off the best chain
+	Confirmed  Reason = "confirmed"  // Block holds it
+	Replaced   Reason = "replaced"   // By pays more for the same coin, or for an ancestor's
+	Conflicted Reason = "conflicted" // Block confirms By, which spends its coin or an ancestor's
+	Evicted    Reason = "evicted"    // others pay more for the room
+	Expired    Reason = "expired"    // it waited too long
+	Dropped    Reason = "dropped"    // Why: it cannot be confirmed any more, or found no room after a reorganisation
+)
+
+// Fate is what became of a transaction that left.
+type Fate struct {
+	Tx     chain.CheckedTx
+	Reason Reason
+	By     chain.Hash // the transaction that replaced it or conflicts with it
+	Block  chain.Hash // the block that confirmed it, or By
+	Why    error      // of Dropped
+	Own    bool
+	Time   chain.Time // the latest that the pool had heard of
+}
+
+// Change is one line of the journal.
+type Change struct {
+	ID     chain.Hash
+	Bytes  int
+	Fee    chain.Amount // grains
+	Reason Reason
+	By     chain.Hash // as in Fate
+	Block  chain.Hash // as in Fate
+	Time   chain.Time
+}
+
+// Fate tells what became of a transaction that left the pool, or came off the
+// best chain and did not return to it. Memory is bounded: the oldest are
+// forgotten first.
+func (p *Pool) Fate(id chain.Hash) (Fate, bool) {
+	if f, ok := p.lost.get(id); ok {
+		return f, true
+	}
+	return p.done.get(id)
+}
+
+// Since returns up to max changes from number seq on (all if max < 1), and the
+// number to ask with next. With gap, some are forgotten, or seq is from another
+// life of this node: read All again and go on from next. The first change has
+// number 0; Seq is the number of the next.
+func (p *Pool) Since(seq uint64, max int) (changes []Change, next uint64, gap bool) {
+	return p.journal.since(seq, max)
+}
+
+// Seq is the number of the next change.
+func (p *Pool) Seq() uint64 { return p.journal.end }
+
+// record notes that tx left.
+func (p *Pool) record(tx chain.CheckedTx, own bool, f Fate) {
+	f.Tx, f.Own, f.Time = tx, own, p.now
+	p.lost.forget(tx.ID())
+	p.done.forget(tx.ID())
+	if f.Reason == Confirmed {
+		p.done.put(f)
+	} else {
+		p.lost.put(f)
+	}
+	p.journal.add(p.change(tx, f))
+}
+
+func (p *Pool) change(tx chain.CheckedTx, f Fate) Change {
+	return Change{
+		ID: tx.ID(), Bytes: tx.Size(), Fee: tx.Fee(),
+		Reason: f.Reason, By: f.By, Block: f.Block, Time: p.now,
+	}
+}
+
+// journal is a ring of the latest changes.
+type journal struct {
+	ring []Change
+	most int    // length of the ring
+	end  uint64 // number of the next change
+}
+
+func (j *journal) add(c Change) {
+	if len(j.ring) < j.most {
+		j.ring = append(j.ring, c)
+	} else {
+		j.ring[j.end%uint64(j.most)] = c
+	}
+	j.end++
+}
+
+func (j *journal) since(seq uint64, most int) (changes []Change, next uint64, gap bool) {
+	if seq > j.end || seq < j.end-uint64(len(j.ring)) {
+		return nil, j.end, true
+	}
+	for next = seq; next < j.end && (most < 1 || len(changes) < most); next++ {
+		changes = append(changes, j.ring[next%uint64(j.most)])
+	}
+	return changes, next, false
+}
+
+// memory keeps the latest fates, up to so many bytes of transactions.
+type memory struct {
+	most  int
+	bytes int
+	order *list.List // of Fate, oldest first
+	byID  map[chain.Hash]*list.Element
+}
+
+func newMemory(most int) memory {
+	return memory{most: most, order: list.New(), byID: map[chain.Hash]*list.Element{}}
+}
+
+func (m *memory) get(id chain.Hash) (Fate, bool) {
+	e, ok := m.byID[id]
+	if !ok {
+		return Fate{}, false
+	}
+	return e.Value.(Fate), true
+}
+
+func (m *memory) put(f Fate) {
+	m.byID[f.Tx.ID()] = m.order.PushBack(f)
+	m.bytes += f.Tx.Size()
+	for m.bytes > m.most {
+		m.forget(m.order.Front().Value.(Fate).Tx.ID())
+	}
+}
+
+func (m *memory) forget(id chain.Hash) {
+	if e, ok := m.byID[id]; ok {
+		m.bytes -= m.order.Remove(e).(Fate).Tx.Size()
+		delete(m.byID, id)
+	}
+}
