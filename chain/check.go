@@ -124,8 +124,8 @@ func checkSignatures(p *Params, t *Tx) error {
 // the network allows, and the work. Whether the target is the right one,
 // ConnectHeader tells.
 func CheckHeader(p *Params, h Header) error {
-	if h.Version&^rolling != headerVersion {
-		return broken(BadVersion, "%08x, expected %08x but for the bits %08x", h.Version, headerVersion, rolling)
+	if h.Version&^rolling != HeaderVersion {
+		return broken(BadVersion, "%08x, expected %08x but for the bits %08x", h.Version, HeaderVersion, rolling)
 	}
 	target, ok := h.Bits.Target()
 	easiest, _ := p.Easiest.Target()
@@ -149,7 +149,11 @@ func checkCoinbase(cb *Coinbase) error {
 	if len(cb.Extra) > MaxExtra || len(cb.Memo) > MaxMemo {
 		return broken(Malformed, "extra of %d or memo of %d bytes is too long", len(cb.Extra), len(cb.Memo))
 	}
-	if n := len(cb.Bytes()); n < MinCoinbase || n > MaxCoinbase {
+	n := len(cb.Bytes())
+	if n == nodeSize { // the right body may have two leaves where this one has a coinbase
+		return broken(Mutated, "a coinbase of %d bytes may be a node of the merkle tree", n)
+	}
+	if n < MinCoinbase || n > MaxCoinbase {
 		return broken(BadCoinbase, "%d bytes, allowed %d to %d", n, MinCoinbase, MaxCoinbase)
 	}
 	_, err := sumOutputs(cb.Outputs)

@@ -15,8 +15,8 @@ const HeaderSize = 80
 // rolling are the version bits that a miner may change freely (BIP320).
 const rolling = 0x1fffe000
 
-// headerVersion is the version with the rolling bits cleared.
-const headerVersion = 1
+// HeaderVersion is the version of a header with the rolling bits cleared.
+const HeaderVersion = 1
 
 // Header is exactly Bitcoin's 80 bytes.
 type Header struct {

@@ -129,7 +129,7 @@ func (p *Params) checkGenesis() error {
 func NewGenesis(time uint32, bits Bits, memo string, outputs []Output) *Block {
 	cb := &Coinbase{Extra: make([]byte, 32), Outputs: outputs, Memo: []byte(memo)}
 	return &Block{
-		Header:   Header{Version: headerVersion, Root: cb.ID(), Time: time, Bits: bits},
+		Header:   Header{Version: HeaderVersion, Root: cb.ID(), Time: time, Bits: bits},
 		Coinbase: cb,
 	}
 }

@@ -78,7 +78,7 @@ var (
 	ErrFull   = errors.New("no room to keep it")
 	ErrKnown  = errors.New("already known")
 	ErrWeak   = errors.New("its branch lies too far behind the best chain")
-	ErrNoBody = errors.New("its body is not here yet")
+	ErrClock  = errors.New("the clock is behind its peers'")
 )
 
 // Ask is something to fetch.
@@ -109,7 +109,9 @@ type Player interface {
 	Broken(now chain.Time, from Peer, id chain.Hash, why error) (Outcome, error) // a body under the right root breaks a rule that needs no context
 	Failed(now chain.Time, from Peer, q Request) (Outcome, error)                // nobody we could ask answered q
 	Headers(now chain.Time, from Peer, hs []chain.Header) (Outcome, error)       // checked by chain.CheckHeader
+	Hello(now chain.Time, from Peer, h Hello) (Outcome, error)                   // on every connect, from either side
 	Tip(now chain.Time, from Peer, t TipClaim) (Outcome, error)
+	Pool(now chain.Time, from Peer, ids []chain.Hash) (Outcome, error) // the answer to WantPool
 	Left(now chain.Time, peer Peer)
 	Answer(now chain.Time, from Peer, q Request) (Answer, error)
 	Template(now chain.Time, pay chain.Address) (*chain.Block, error)

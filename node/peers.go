@@ -1,0 +1,166 @@
+package node
+
+import (
+	"cmp"
+	"slices"
+
+	"cairn/chain"
+)
+
+const (
+	claimLife  = 60_000 // milliseconds until a claim is forgotten
+	headerWait = 10_000 // milliseconds until headers are asked for again
+	bodyWait   = 70_000 // milliseconds until an unanswered request counts as failed
+	maxBackoff = 60_000 // milliseconds between tries at the most
+)
+
+// peer is what we know of somebody who claims a tip.
+type peer struct {
+	name   Peer
+	claim  TipClaim
+	seen   chain.Time // when the claim was heard
+	direct bool       // connected to us
+	ahead  chain.Time // how far its clock is ahead of ours, in milliseconds
+	asked  chain.Time // when it was asked for headers; 0 if no request is under way
+}
+
+// Claim is a peer's tip as we heard it.
+type Claim struct {
+	TipClaim
+	Seen   chain.Time
+	Direct bool // the peer is connected to us
+}
+
+// Claims lists the tips that peers follow, connected ones first.
+func (n *Node) Claims() []Claim {
+	var list []Claim
+	for _, p := range n.peers {
+		if p.seen != 0 {
+			list = append(list, Claim{TipClaim: p.claim, Seen: p.seen, Direct: p.direct})
+		}
+	}
+	slices.SortFunc(list, func(a, b Claim) int {
+		if a.Direct != b.Direct {
+			return map[bool]int{true: -1, false: 1}[a.Direct]
+		}
+		return cmp.Compare(a.Peer, b.Peer)
+	})
+	return list
+}
+
+// Hello takes what a peer told us when we connected. Both sides ask, so that two
+// halves of a network find each other's branch after a heal.
+func (n *Node) Hello(now chain.Time, from Peer, h Hello) (Outcome, error) {
+	if h.Genesis != n.p.GenesisID() {
+		return Outcome{Verdict: Reject, Why: &chain.RuleError{
+			Kind: "wrong-genesis", Detail: "the peer's network begins with " + h.Genesis.String(),
+		}}, nil
+	}
+	p := n.peer(from)
+	if p == nil {
+		return Outcome{Verdict: Ignore, Why: ErrFull}, nil
+	}
+	p.direct, p.ahead, p.asked = true, h.Time-now, 0
+	h.Tip.Peer = from
+	out, err := n.Tip(now, from, h.Tip)
+	out.Verdict, out.Why = Accept, nil
+	out.Ask = append(out.Ask, Ask{From: from, Request: Request{Want: WantPool}})
+	return out, err
+}
+
+// Left tells that a peer is no longer connected.
+func (n *Node) Left(_ chain.Time, name Peer) {
+	if p := n.peers[name]; p != nil {
+		p.direct, p.asked = false, 0
+	}
+}
+
+// Tip takes a claim, of the peer itself or passed on. It never decides the best
+// chain: it says where to ask.
+func (n *Node) Tip(now chain.Time, from Peer, t TipClaim) (Outcome, error) {
+	var out Outcome
+	if t.Peer == n.cfg.Peer || t.Peer == Self {
+		return Outcome{Verdict: Ignore, Why: ErrKnown}, nil
+	}
+	p := n.peer(t.Peer)
+	if p == nil {
+		return Outcome{Verdict: Ignore, Why: ErrFull}, nil
+	}
+	if p.seen != 0 && t.Counter <= p.claim.Counter {
+		return Outcome{Verdict: Ignore, Why: ErrKnown}, nil
+	}
+	p.claim, p.seen = t, now
+	e, err := n.tree.get(t.Header.ID())
+	if err != nil {
+		return out, err
+	}
+	if e == nil && n.worth(t.Work) {
+		out.Ask = n.askHeaders(now, from, n.heaviest())
+	}
+	if e != nil && e.Status == Headed && e.retry > 0 {
+		e.retry = 0 // somebody follows it: its body can be had
+		out.Ask = n.fetch(now)
+	}
+	return out, nil
+}
+
+// worth tells whether a branch with so much work is not too far behind ours.
+func (n *Node) worth(w chain.Work) bool {
+	return w.Plus(n.tip.State.Bits.Work().Times(margin)).Cmp(n.tip.State.Work) > 0
+}
+
+// peer finds or makes a peer's record. Connected peers push out others when
+// there is no room.
+func (n *Node) peer(name Peer) *peer {
+	if p := n.peers[name]; p != nil {
+		return p
+	}
+	if len(n.peers) >= maxClaims {
+		if !n.evictClaim() {
+			return nil
+		}
+	}
+	p := &peer{name: name}
+	n.peers[name] = p
+	return p
+}
+
+func (n *Node) evictClaim() bool {
+	var oldest *peer
+	for _, p := range n.peers {
+		if !p.direct && (oldest == nil || p.seen < oldest.seen) {
+			oldest = p
+		}
+	}
+	if oldest != nil {
+		delete(n.peers, oldest.name)
+	}
+	return oldest != nil
+}
+
+func (n *Node) forgetClaims(now chain.Time) {
+	for name, p := range n.peers {
+		if p.seen != 0 && now-p.seen > claimLife {
+			p.seen = 0
+		}
+		if p.seen == 0 && !p.direct {
+			delete(n.peers, name)
+		}
+	}
+}
+
+// Behind is how far our clock is behind the median of our peers', in
+// milliseconds; below 0 it is ahead. Nobody alone can move it.
+func (n *Node) Behind() chain.Time {
+	var ahead []chain.Time
+	for _, p := range n.peers {
+		if p.direct {
+			ahead = append(ahead, p.ahead)
+		}
+	}
+	if len(ahead) == 0 {
+		return 0
+	}
+	slices.Sort(ahead)
+	return ahead[(len(ahead)-1)/2]
+}

@@ -1,0 +1,197 @@
+package node
+
+import (
+	"errors"
+	"slices"
+
+	"cairn/chain"
+	"cairn/mempool"
+)
+
+// looseTx waits for a transaction that makes a coin it spends.
+type looseTx struct {
+	from Peer
+	tx   chain.CheckedTx
+}
+
+// Tx takes a loose transaction; one of our own is published again until it is
+// confirmed.
+func (n *Node) Tx(now chain.Time, from Peer, tx chain.CheckedTx) (Outcome, error) {
+	var out Outcome
+	err := n.enter(now, from, tx, &out)
+	if err == nil {
+		return out, n.freeTxs(now, &out)
+	}
+	if chain.KindOf(err) == chain.MissingCoin {
+		n.keepTx(from, tx)
+	}
+	return out, out.refuse(err)
+}
+
+func (n *Node) enter(now chain.Time, from Peer, tx chain.CheckedTx, out *Outcome) error {
+	if n.pool.Has(tx.ID()) && from != Self {
+		return ErrKnown
+	}
+	if err := n.admit(tx); err != nil {
+		return err
+	}
+	if _, err := n.pool.Add(now, tx, from == Self); err != nil {
+		return err
+	}
+	out.Fees = true
+	return nil
+}
+
+// admit asks the rules whether the next block could hold tx.
+func (n *Node) admit(tx chain.CheckedTx) error {
+	found := chain.Coins{}
+	var below []chain.OutPoint
+	for i := range tx.Tx().Inputs {
+		prev := tx.Tx().Inputs[i].Prev
+		if c, ok := n.pool.Coin(prev); ok {
+			found[prev] = c
+		} else {
+			below = append(below, prev)
+		}
+	}
+	if len(below) > 0 {
+		stored, err := n.cfg.Store.Coins(below)
+		if err != nil {
+			return err
+		}
+		for o, c := range stored {
+			found[o] = c
+		}
+	}
+	_, err := chain.Admit(n.p, n.tip.State, tx, found)
+	return err
+}
+
+// Try tells whether the pool would let tx in, without keeping it: a nil error
+// means that coins, age and signatures are right and nothing waiting spends the
+// same coin.
+func (n *Node) Try(tx chain.CheckedTx) error {
+	if n.pool.Has(tx.ID()) {
+		return ErrKnown
+	}
+	return n.admit(tx)
+}
+
+func (n *Node) keepTx(from Peer, tx chain.CheckedTx) {
+	for _, l := range n.loose {
+		if l.tx.ID() == tx.ID() {
+			return
+		}
+	}
+	if len(n.loose) >= maxLoose {
+		n.loose = slices.Delete(n.loose, 0, 1)
+	}
+	n.loose = append(n.loose, looseTx{from, tx})
+}
+
+// freeTxs lets in, and publishes, what waited for a transaction that has come.
+func (n *Node) freeTxs(now chain.Time, out *Outcome) error {
+	for again := true; again; {
+		again = false
+		waiting := n.loose
+		n.loose = nil
+		for _, l := range waiting {
+			err := n.enter(now, l.from, l.tx, out)
+			switch {
+			case err == nil:
+				out.Relay = append(out.Relay, l.tx)
+				again = true
+			case chain.KindOf(err) == chain.MissingCoin:
+				n.loose = append(n.loose, l)
+			case chain.KindOf(err) == "" && !errors.Is(err, ErrKnown):
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Pool takes the ids of a peer's waiting transactions and asks for those that we
+// lack: gossip does not repeat what it said before we met.
+func (n *Node) Pool(_ chain.Time, from Peer, ids []chain.Hash) (Outcome, error) {
+	var missing []chain.Hash
+	for _, id := range ids {
+		if _, gone := n.pool.Fate(id); !gone && !n.pool.Has(id) {
+			missing = append(missing, id)
+		}
+	}
+	var out Outcome
+	for part := range slices.Chunk(missing, MaxPoolTxs/4) {
+		out.Ask = append(out.Ask, Ask{From: from, Request: Request{Want: WantPoolTxs, IDs: part}})
+	}
+	return out, nil
+}
+
+// refill brings the pool to the new tip: confirmed transactions leave, those of
+// undone blocks come back or learn why not.
+func (n *Node) refill(now chain.Time, p *plan) []mempool.Fate {
+	for _, b := range p.off {
+		n.pool.Undo(b)
+	}
+	for _, b := range p.on {
+		n.pool.Confirm(b)
+	}
+	if len(p.off) == 0 {
+		return nil
+	}
+	n.pool.Settle(now, n.admit)
+	n.pool.Recheck(now, n.admit)
+	var fates []mempool.Fate
+	for _, b := range slices.Backward(p.off) {
+		for _, tx := range b.Txs() {
+			fates = append(fates, n.fate(tx))
+		}
+	}
+	return fates
+}
+
+// fate tells what a reorganisation made of a transaction that it undid.
+func (n *Node) fate(tx chain.CheckedTx) mempool.Fate {
+	if n.pool.Has(tx.ID()) {
+		return mempool.Fate{Tx: tx, Reason: mempool.Returned}
+	}
+	if f, ok := n.pool.Fate(tx.ID()); ok {
+		return f
+	}
+	return mempool.Fate{Tx: tx, Reason: mempool.Confirmed}
+}
+
+// Reorg is one reorganisation as this node lived it.
+type Reorg struct {
+	Time     chain.Time
+	From, To chain.State    // the tip before and after
+	Fork     chain.State    // where the branches part
+	Undone   []chain.Hash   // newest first
+	Applied  []chain.Hash   // oldest first
+	Fates    []mempool.Fate // of every transaction undone, oldest first
+}
+
+func (n *Node) record(now chain.Time, from *entry, p *plan, fates []mempool.Fate) {
+	r := Reorg{Time: now, From: from.State, To: n.tip.State, Fork: p.fork.State, Fates: fates}
+	for _, e := range p.undone {
+		r.Undone = append(r.Undone, e.id())
+	}
+	for _, e := range p.applied {
+		r.Applied = append(r.Applied, e.id())
+	}
+	n.reorged++
+	n.reorgs = append(n.reorgs, r)
+	if len(n.reorgs) > maxReorgs {
+		n.reorgs = slices.Delete(n.reorgs, 0, 1)
+	}
+}
+
+// Reorgs returns the reorganisations from number seq on, oldest first, and the
+// number to ask with next; older ones than are remembered are left out.
+func (n *Node) Reorgs(seq uint64) (list []Reorg, next uint64) {
+	first := n.reorged - uint64(len(n.reorgs))
+	if seq >= n.reorged {
+		return nil, n.reorged
+	}
+	return slices.Clone(n.reorgs[max(seq, first)-first:]), n.reorged
+}

@@ -1,0 +1,197 @@
+package node
+
+import (
+	"errors"
+	"slices"
+
+	"cairn/chain"
+)
+
+// entry is a block in the tree that is held in memory. Every stored entry is
+// complete, or condemned, and so is its parent.
+type entry struct {
+	Entry
+	stored   bool
+	body     *chain.CheckedBlock // in hand, until it is stored
+	seq      uint64              // order in which bodies became whole: the first wins a tie
+	children []chain.Hash        // those in memory
+	reason   error               // why it was condemned, if that was since the start
+
+	teller Peer       // who told us last
+	asked  chain.Time // when its body was asked for; 0 if no request is under way
+	tries  int        // requests that failed
+	retry  chain.Time // not asked for again before
+}
+
+func (e *entry) id() chain.Hash     { return e.State.ID }
+func (e *entry) parent() chain.Hash { return e.Header.Prev }
+
+// heavier tells whether e's branch carries more work than o's.
+func (e *entry) heavier(o *entry) bool { return e.State.Work.Cmp(o.State.Work) > 0 }
+
+// whole tells whether the body and all bodies before it are here.
+func (e *entry) whole() bool { return e.Status == Complete }
+
+// tree holds recent and side entries in memory; older ones it reads from the
+// store when somebody asks.
+type tree struct {
+	store Store
+	m     map[chain.Hash]*entry
+	heads map[chain.Hash]bool // entries in memory that are headed and have no child
+	bytes int                 // of bodies in hand
+}
+
+func newTree(s Store, recent []Entry) *tree {
+	t := &tree{store: s, m: map[chain.Hash]*entry{}, heads: map[chain.Hash]bool{}}
+	for _, e := range recent {
+		t.put(&entry{Entry: e, stored: true})
+	}
+	return t
+}
+
+// get finds an entry in memory or in the store; nil if it is unknown.
+func (t *tree) get(id chain.Hash) (*entry, error) {
+	if e := t.m[id]; e != nil {
+		return e, nil
+	}
+	stored, err := t.store.Entry(id)
+	if errors.Is(err, ErrUnknown) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &entry{Entry: stored, stored: true}, nil
+}
+
+// put takes an entry into memory.
+func (t *tree) put(e *entry) {
+	t.m[e.id()] = e
+	if e.Status == Headed {
+		t.heads[e.id()] = true
+	}
+	if p := t.m[e.parent()]; p != nil {
+		delete(t.heads, p.id())
+		p.children = append(p.children, e.id())
+	}
+}
+
+// ancestor finds the block at height on the branch that ends at e.
+func (t *tree) ancestor(e *entry, height uint64) (*entry, error) {
+	for e != nil && e.State.Height > height {
+		best, err := t.onBest(e)
+		if err != nil {
+			return nil, err
+		}
+		if best {
+			id, err := t.store.At(height)
+			if err != nil {
+				return nil, err
+			}
+			return t.get(id)
+		}
+		if e, err = t.get(e.parent()); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// onBest tells whether the entry lies on the stored best chain.
+func (t *tree) onBest(e *entry) (bool, error) {
+	if e.Status != Complete {
+		return false, nil
+	}
+	id, err := t.store.At(e.State.Height)
+	if errors.Is(err, ErrUnknown) {
+		return false, nil
+	}
+	return err == nil && id == e.id(), err
+}
+
+// fork finds where two branches part.
+func (t *tree) fork(a, b *entry) (*entry, error) {
+	var err error
+	for a.id() != b.id() {
+		if a.State.Height < b.State.Height {
+			a, b = b, a
+		}
+		if a, err = t.known(a.parent()); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// known is get for an entry that must be there: the parent of a known one.
+func (t *tree) known(id chain.Hash) (*entry, error) {
+	e, err := t.get(id)
+	if err == nil && e == nil {
+		err = errors.New("the tree has lost block " + id.String())
+	}
+	return e, err
+}
+
+// branch lists the entries above fork up to end, oldest first.
+func (t *tree) branch(fork, end *entry) ([]*entry, error) {
+	var list []*entry
+	for e := end; e.id() != fork.id(); {
+		list = append(list, e)
+		var err error
+		if e, err = t.known(e.parent()); err != nil {
+			return nil, err
+		}
+	}
+	slices.Reverse(list)
+	return list, nil
+}
+
+// hold keeps a body in hand.
+func (t *tree) hold(e *entry, b chain.CheckedBlock) {
+	e.body = &b
+	t.bytes += b.Size()
+}
+
+// drop lets a body in hand go.
+func (t *tree) drop(e *entry) {
+	if e.body != nil {
+		t.bytes -= e.body.Size()
+		e.body = nil
+	}
+}
+
+// body finds the body of an entry in hand or in the store.
+func (t *tree) body(e *entry) (chain.CheckedBlock, error) {
+	if e.body != nil {
+		return *e.body, nil
+	}
+	return t.store.Body(e.id())
+}
+
+// cut removes a branch of headers without bodies, from its end down.
+func (t *tree) cut(e *entry) {
+	for e != nil && e.Status == Headed && len(e.children) == 0 {
+		t.remove(e)
+		parent := t.m[e.parent()]
+		if parent != nil {
+			parent.children = slices.DeleteFunc(parent.children, func(id chain.Hash) bool { return id == e.id() })
+		}
+		e = parent
+	}
+}
+
+func (t *tree) remove(e *entry) {
+	t.drop(e)
+	delete(t.m, e.id())
+	delete(t.heads, e.id())
+}
+
+// forget removes entries from memory that lie below height: stored ones can be
+// read again, headers without a body can be asked for again.
+func (t *tree) forget(height uint64) {
+	for _, e := range t.m {
+		if e.State.Height < height {
+			t.remove(e)
+		}
+	}
+}
