@@ -17,7 +17,7 @@ const (
 	BadBits       Kind = "bad-diffbits"                   // bits are no target, too easy, or not what the rule says
 	TooOld        Kind = "time-too-old"                   // earlier than the parent
 	BadRoot       Kind = "bad-txnmrklroot"                // transactions do not hash to the header's root
-	Mutated       Kind = "bad-txns-duplicate"             // a merkle tree that has a twin (CVE-2012-2459)
+	Mutated       Kind = "bad-txns-duplicate"             // a merkle tree that has a twin (CVE-2012-2459, CVE-2017-12842)
 	BadLength     Kind = "bad-blk-length"                 // the block is too large
 	BadCoinbase   Kind = "bad-cb-length"                  // the coinbase is too short or too long
 	BadHeight     Kind = "bad-cb-height"                  // the coinbase names another height
@@ -66,9 +66,10 @@ func (k Kind) Everywhere() bool { return everywhere[k] }
 
 // Condemns tells whether a body that breaks this rule condemns the block id for
 // good. Parsing failures and root mismatches never do: the same id may have
-// another body that is right.
+// another body that is right. Nor does a transaction without inputs: it may be 64
+// bytes long, two nodes of the right body's merkle tree (CVE-2017-12842).
 func (k Kind) Condemns() bool {
-	return k != Malformed && k != BadRoot && k != Mutated
+	return k != Malformed && k != BadRoot && k != Mutated && k != NoInputs
 }
 
 // RuleError tells which rule was broken and by how much.

@@ -229,10 +229,10 @@ func (w Work) MarshalText() ([]byte, error) { return []byte(w.String()), nil }
 
 // UnmarshalText reads 64 hex digits.
 func (w *Work) UnmarshalText(text []byte) error {
-	var b [32]byte
-	if n, err := hex.Decode(b[:], text); err != nil || n != 32 || len(text) != 64 {
+	raw, err := hex.DecodeString(string(text))
+	if err != nil || len(raw) != 32 {
 		return fmt.Errorf("work %q: write 64 hex digits", text)
 	}
-	*w = WorkFromBytes(b)
+	*w = WorkFromBytes([32]byte(raw))
 	return nil
 }

@@ -1,5 +1,8 @@
 package chain
 
+// nodeSize is the length in bytes of what an inner node of the tree hashes.
+const nodeSize = 64
+
 // MerkleRoot hashes leaves pairwise up to one root, as Bitcoin does: a level of
 // odd length repeats its last node. ok is false if the tree has a twin, that is
 // another list of leaves with the same root: equal left and right where the
@@ -31,7 +34,7 @@ func parents(level []Hash) []Hash {
 }
 
 func pair(left, right Hash) Hash {
-	var b [64]byte
+	var b [nodeSize]byte
 	copy(b[:32], left[:])
 	copy(b[32:], right[:])
 	return SumHash(b[:])
