@@ -1,0 +1,107 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"cairn/chain"
+	"cairn/mempool"
+	"cairn/node"
+)
+
+// Backend is the node that a Server speaks for. All of it may be called from
+// many goroutines at once. An *Error returned by any of it reaches the caller as
+// it is; another error becomes code Misc with its text.
+type Backend struct {
+	Params      *chain.Params
+	Open        func() (Snapshot, error)
+	Pool        Pool
+	Network     Network
+	Mining      Mining
+	Convergence Convergence
+	Control     Control
+}
+
+func (b *Backend) check() error {
+	switch {
+	case b.Params == nil, b.Open == nil, b.Pool == nil, b.Network == nil,
+		b.Mining == nil, b.Convergence == nil, b.Control == nil:
+		return errors.New("rpc: a part of the backend is missing")
+	}
+	return nil
+}
+
+// Snapshot is one moment of the chain: all its answers agree with each other,
+// whatever the node does meanwhile. Whoever opened it closes it.
+type Snapshot interface {
+	Chain
+	Index
+	Close()
+}
+
+// Chain tells of blocks.
+type Chain interface {
+	Tip() (node.Entry, error)                    // of the best chain
+	Entry(chain.Hash) (node.Entry, error)        // any header of the tree, else node.ErrUnknown
+	At(height uint64) (chain.Hash, error)        // on the best chain, else node.ErrUnknown
+	Body(chain.Hash) (chain.CheckedBlock, error) // of a complete entry, the genesis included, else node.ErrUnknown
+	Leaves() ([]node.Entry, error)               // the end of every branch, headers without bodies and condemned ones included
+}
+
+// Index finds what blocks hold.
+type Index interface {
+	TxBlocks(chain.Hash) ([]chain.Hash, error)   // the blocks that hold a transaction, on every branch; none if it is unknown
+	Coins([]chain.OutPoint) (chain.Coins, error) // those that are unspent at the tip
+	Owned(chain.Address) ([]chain.Coin, error)   // an address's, unspent at the tip, in any order
+}
+
+// Pool is what waits for a block.
+type Pool interface {
+	// Submit checks a transaction, takes it into the pool as our own and tells the
+	// peers. A refusal is a *chain.RuleError or one of package node's reasons.
+	Submit(context.Context, *chain.Tx) error
+	// Try tells for each why Submit would refuse it, or nil. Nothing changes.
+	Try(context.Context, []*chain.Tx) []error
+	Get(chain.Hash) (mempool.Entry, bool)
+	List() []mempool.Entry // in any order
+	Info() PoolInfo
+	Spender(chain.OutPoint) (tx chain.Hash, spent bool) // the transaction of the pool that spends a coin
+}
+
+// Network is who we speak with.
+type Network interface {
+	Peers() []Peer
+	Local() Local
+	Connect(ctx context.Context, address string, keep bool) error // a multiaddr; keep means redial when it is lost
+	Forget(address string) error                                  // no more redialling; an open connection stays
+	Disconnect(peer string) error                                 // by peer id
+	SetActive(context.Context, bool) error                        // false closes every connection and opens none
+}
+
+// Mining is our own search for blocks.
+type Mining interface {
+	Status() MiningStatus
+	Start(ctx context.Context, threads int) error // 0 threads leave their number as it is
+	Stop(context.Context) error
+	// Generate finds n blocks on top of the best chain, one after the other, that
+	// pay to an address, and returns their ids. It gives up after so many tries
+	// in all (0: never), with the blocks found until then.
+	Generate(ctx context.Context, n int, pay chain.Address, tries uint64) ([]chain.Hash, error)
+}
+
+// Convergence is what we know of our peers' agreement. An id that no branch and
+// no pool holds is node.ErrUnknown.
+type Convergence interface {
+	Tx(chain.Hash) (Agreement, error)
+	Block(chain.Hash) (Agreement, error)
+}
+
+// Control is the running program.
+type Control interface {
+	Stop() // begins to stop the node and returns at once
+	Uptime() time.Duration
+	Version() string
+	Warnings() []string // what the person who runs the node should know
+	Reorgs() Reorgs
+}

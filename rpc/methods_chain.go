@@ -1,0 +1,492 @@
+package rpc
+
+import (
+	"errors"
+	"slices"
+
+	"cairn/chain"
+	"cairn/node"
+)
+
+func chainMethods() []method {
+	return []method{
+		define("getblockchaininfo", "The state of the best chain, and of the network that it is.", getBlockchainInfo),
+		define("getnetworkparams", "The rules and the genesis of the network, as --network-file reads them.", getNetworkParams),
+		define("getblockcount", "The height of the best chain.", getBlockCount),
+		define("getbestblockhash", "The id of the last block of the best chain.", getBestBlockHash),
+		define("getblockhash", "The id of the block at a height of the best chain.", getBlockHash,
+			param{name: "height", kind: number, doc: "0 is the genesis"}),
+		define("getblock", "A block: hex for verbosity 0, with the ids of its transactions for 1, with the transactions for 2.", getBlock,
+			param{name: "blockhash", kind: id, doc: "the block's id"},
+			param{name: "verbosity", kind: verbosity, optional: true, doc: "0, 1 or 2; default 1"}),
+		define("getblockheader", "A block's header and its place in the chain.", getBlockHeader,
+			param{name: "blockhash", kind: id, doc: "the block's id"},
+			param{name: "verbose", kind: verbosity, optional: true, doc: "false gives the 80 bytes in hex; default true"}),
+		define("getchaintips", "The end of every known branch.", getChainTips),
+		define("gettxout", "An unspent output, or null if it is spent or unknown.", getTxOut,
+			param{name: "txid", kind: id, doc: "the transaction's id"},
+			param{name: "n", kind: number, doc: "the output's index"},
+			param{name: "include_mempool", kind: boolean, optional: true, doc: "whether the pool counts; default true"}),
+		define("getaddresscoins", "The unspent outputs of an address on the best chain, oldest first.", getAddressCoins,
+			param{name: "address", kind: address, doc: "of this network"}),
+	}
+}
+
+// ChainInfo is the result of getblockchaininfo.
+type ChainInfo struct {
+	Chain      string     `json:"chain"` // the network's name
+	Blocks     uint64     `json:"blocks"`
+	Headers    uint64     `json:"headers"` // highest header known
+	Best       chain.Hash `json:"bestblockhash"`
+	Bits       chain.Bits `json:"bits"`
+	Target     string     `json:"target"`
+	Difficulty float64    `json:"difficulty"` // Bitcoin's easiest target is 1
+	Time       uint32     `json:"time"`
+	MedianTime uint32     `json:"mediantime"`
+	Progress   float64    `json:"verificationprogress"`
+	Syncing    bool       `json:"initialblockdownload"`
+	Work       chain.Work `json:"chainwork"`
+	Pruned     bool       `json:"pruned"`
+	Genesis    chain.Hash `json:"genesis"`
+	Prefix     string     `json:"prefix"`   // of addresses
+	Maturity   uint64     `json:"maturity"` // blocks before a coinbase may be spent
+	Spacing    int64      `json:"spacing"`  // seconds between blocks that the difficulty aims at
+	Warnings   []string   `json:"warnings"`
+}
+
+func getBlockchainInfo(c *call) (*ChainInfo, error) {
+	v, err := c.view()
+	if err != nil {
+		return nil, err
+	}
+	tip, err := v.Tip()
+	if err != nil {
+		return nil, err
+	}
+	best, err := heaviest(v, tip)
+	if err != nil {
+		return nil, err
+	}
+	median, err := medianTime(v, tip)
+	if err != nil {
+		return nil, err
+	}
+	s := tip.State
+	return &ChainInfo{
+		Chain: c.Params.Name, Blocks: s.Height, Headers: best.Height, Best: s.ID,
+		Bits: s.Bits, Target: target(s.Bits), Difficulty: difficulty(s.Bits), Time: s.Time, MedianTime: median,
+		Progress: progress(s.Height, best.Height), Syncing: best.ID != s.ID, Work: s.Work,
+		Genesis: c.Params.GenesisID(), Prefix: c.Params.Prefix, Maturity: c.Params.Maturity, Spacing: c.Params.Spacing,
+		Warnings: warnings(c.Control),
+	}, nil
+}
+
+// heaviest is the end of the branch with the most work whose headers we know: the
+// tip, but while bodies are still missing.
+func heaviest(v Snapshot, tip node.Entry) (chain.State, error) {
+	best := tip.State
+	tips, err := v.Leaves()
+	for _, e := range tips {
+		if e.Status != node.Condemned && e.State.Work.Cmp(best.Work) > 0 {
+			best = e.State
+		}
+	}
+	return best, err
+}
+
+func progress(blocks, headers uint64) float64 {
+	if headers <= blocks {
+		return 1
+	}
+	return float64(blocks) / float64(headers)
+}
+
+func target(b chain.Bits) string {
+	t, _ := b.Target()
+	return t.String()
+}
+
+// medianTime is the median time of a block and the ten before it. No rule of ours
+// looks at it.
+func medianTime(v Snapshot, e node.Entry) (uint32, error) {
+	times := []uint32{e.State.Time}
+	for len(times) < 11 && e.State.Height > 0 {
+		var err error
+		if e, err = v.Entry(e.Header.Prev); err != nil {
+			return 0, err
+		}
+		times = append(times, e.State.Time)
+	}
+	slices.Sort(times)
+	return times[len(times)/2], nil
+}
+
+func getNetworkParams(c *call) (*chain.Params, error) { return c.Params, nil }
+
+func getBlockCount(c *call) (uint64, error) {
+	tip, err := c.tip()
+	return tip.Height, err
+}
+
+func getBestBlockHash(c *call) (chain.Hash, error) {
+	tip, err := c.tip()
+	return tip.ID, err
+}
+
+func (c *call) tip() (chain.State, error) {
+	v, err := c.view()
+	if err != nil {
+		return chain.State{}, err
+	}
+	tip, err := v.Tip()
+	return tip.State, err
+}
+
+func getBlockHash(c *call) (chain.Hash, error) {
+	v, err := c.view()
+	if err != nil {
+		return chain.Hash{}, err
+	}
+	height := arg[int64](c, 0)
+	if height < 0 {
+		return chain.Hash{}, Errorf(InvalidParameter, "Block height out of range")
+	}
+	h, err := v.At(uint64(height))
+	if errors.Is(err, node.ErrUnknown) {
+		err = Errorf(InvalidParameter, "Block height out of range")
+	}
+	return h, err
+}
+
+// Header is the result of getblockheader.
+type Header struct {
+	Hash          chain.Hash  `json:"hash"`
+	Confirmations int64       `json:"confirmations"` // −1 off the best chain
+	Height        uint64      `json:"height"`
+	Version       uint32      `json:"version"`
+	VersionHex    chain.Bits  `json:"versionHex"`
+	Root          chain.Hash  `json:"merkleroot"`
+	Time          uint32      `json:"time"`
+	MedianTime    uint32      `json:"mediantime"`
+	Nonce         uint32      `json:"nonce"`
+	Bits          chain.Bits  `json:"bits"`
+	Target        string      `json:"target"`
+	Difficulty    float64     `json:"difficulty"`
+	Work          chain.Work  `json:"chainwork"`
+	Txs           int         `json:"nTx"` // 0 if the body is not here
+	Previous      *chain.Hash `json:"previousblockhash,omitempty"`
+	Next          *chain.Hash `json:"nextblockhash,omitempty"`
+}
+
+func getBlockHeader(c *call) (any, error) {
+	v, e, err := c.entry(0)
+	if err != nil {
+		return nil, err
+	}
+	if argOr(c, 1, int64(1)) == 0 {
+		raw := e.Header.Bytes()
+		return Hex(raw[:]), nil
+	}
+	h, err := header(v, e)
+	if err != nil {
+		return nil, err
+	}
+	if e.Status == node.Headed {
+		return h, nil
+	}
+	body, err := v.Body(e.State.ID)
+	if err == nil {
+		h.Txs = 1 + len(body.Txs())
+	} else if errors.Is(err, node.ErrUnknown) {
+		err = nil // a condemned block's body need not be kept
+	}
+	return h, err
+}
+
+// entry finds the block that an argument names.
+func (c *call) entry(i int) (Snapshot, node.Entry, error) {
+	v, err := c.view()
+	if err != nil {
+		return nil, node.Entry{}, err
+	}
+	e, err := v.Entry(arg[chain.Hash](c, i))
+	if errors.Is(err, node.ErrUnknown) {
+		err = Errorf(NotFound, "Block not found")
+	}
+	return v, e, err
+}
+
+// header tells all of a header but how many transactions stand under it.
+func header(v Snapshot, e node.Entry) (*Header, error) {
+	depth, err := depthOf(v, e.State)
+	if err != nil {
+		return nil, err
+	}
+	median, err := medianTime(v, e)
+	if err != nil {
+		return nil, err
+	}
+	h := &Header{
+		Hash: e.State.ID, Confirmations: depth, Height: e.State.Height,
+		Version: e.Header.Version, VersionHex: chain.Bits(e.Header.Version), Root: e.Header.Root,
+		Time: e.Header.Time, MedianTime: median, Nonce: e.Header.Nonce,
+		Bits: e.Header.Bits, Target: target(e.Header.Bits), Difficulty: difficulty(e.Header.Bits), Work: e.State.Work,
+	}
+	if e.State.Height > 0 {
+		h.Previous = &e.Header.Prev
+	}
+	if depth > 1 {
+		next, err := v.At(e.State.Height + 1)
+		if err != nil {
+			return nil, err
+		}
+		h.Next = &next
+	}
+	return h, nil
+}
+
+// depthOf is a block's depth under our tip: 1 for the tip itself, −1 off the best
+// chain.
+func depthOf(v Snapshot, s chain.State) (int64, error) {
+	at, err := v.At(s.Height)
+	if errors.Is(err, node.ErrUnknown) || err == nil && at != s.ID {
+		return -1, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	tip, err := v.Tip()
+	return int64(tip.State.Height-s.Height) + 1, err
+}
+
+// Block is the result of getblock with verbosity 1.
+type Block struct {
+	Header
+	Size     int          `json:"size"` // bytes
+	Coinbase Coinbase     `json:"coinbase"`
+	IDs      []chain.Hash `json:"tx"` // the coinbase's first
+}
+
+// FullBlock is the result of getblock with verbosity 2.
+type FullBlock struct {
+	Header
+	Size     int      `json:"size"` // bytes
+	Coinbase Coinbase `json:"coinbase"`
+	Body     []*Tx    `json:"tx"` // the coinbase first
+}
+
+// Coinbase is what a block's first transaction says beside its outputs.
+type Coinbase struct {
+	Extra Hex    `json:"extra"`
+	Text  string `json:"text,omitempty"` // what of it can be read
+}
+
+func getBlock(c *call) (any, error) {
+	v, e, err := c.entry(0)
+	if err != nil {
+		return nil, err
+	}
+	body, err := v.Body(e.State.ID)
+	if errors.Is(err, node.ErrUnknown) {
+		return nil, Errorf(Misc, "Block not available (not fully downloaded)")
+	}
+	if err != nil {
+		return nil, err
+	}
+	level := argOr(c, 1, int64(1))
+	if level <= 0 {
+		return Hex(body.Block().Bytes()), nil
+	}
+	h, err := header(v, e)
+	if err != nil {
+		return nil, err
+	}
+	h.Txs = 1 + len(body.Txs())
+	if level == 1 {
+		return &Block{Header: *h, Size: body.Size(), Coinbase: tag(body.Block().Coinbase), IDs: leaves(body)}, nil
+	}
+	return &FullBlock{Header: *h, Size: body.Size(), Coinbase: tag(body.Block().Coinbase), Body: describeAll(c.Params, body)}, nil
+}
+
+func tag(cb *chain.Coinbase) Coinbase {
+	return Coinbase{Extra: cb.Extra, Text: readable(cb.Extra)}
+}
+
+func leaves(b chain.CheckedBlock) []chain.Hash {
+	ids := []chain.Hash{b.CoinbaseID()}
+	for _, t := range b.Txs() {
+		ids = append(ids, t.ID())
+	}
+	return ids
+}
+
+// Tip is one element of the result of getchaintips.
+type Tip struct {
+	Height uint64     `json:"height"`
+	Hash   chain.Hash `json:"hash"`
+	Branch uint64     `json:"branchlen"` // blocks since it left the best chain
+	Status string     `json:"status"`    // active, valid-headers, headers-only, invalid
+	Work   chain.Work `json:"chainwork"`
+	Time   uint32     `json:"time"`
+}
+
+func getChainTips(c *call) ([]Tip, error) {
+	v, err := c.view()
+	if err != nil {
+		return nil, err
+	}
+	ends, err := v.Leaves()
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(ends, func(a, b node.Entry) int {
+		if by := b.State.Work.Cmp(a.State.Work); by != 0 {
+			return by
+		}
+		return a.State.ID.Compare(b.State.ID)
+	})
+	tips := make([]Tip, len(ends))
+	for i, e := range ends {
+		if tips[i], err = branchEnd(v, e); err != nil {
+			return nil, err
+		}
+	}
+	return tips, nil
+}
+
+func branchEnd(v Snapshot, e node.Entry) (Tip, error) {
+	t := Tip{Height: e.State.Height, Hash: e.State.ID, Work: e.State.Work, Time: e.State.Time}
+	var err error
+	t.Branch, err = branchLength(v, e)
+	t.Status = status(e.Status, t.Branch)
+	return t, err
+}
+
+// branchLength counts the blocks from a branch's end down to the best chain.
+func branchLength(v Snapshot, e node.Entry) (n uint64, err error) {
+	for ; ; n++ {
+		depth, err := depthOf(v, e.State)
+		if err != nil || depth > 0 {
+			return n, err
+		}
+		if e, err = v.Entry(e.Header.Prev); err != nil {
+			return n, err
+		}
+	}
+}
+
+// status is the word of Bitcoin Core's getchaintips. A side branch's bodies are
+// here, but whether they connect nobody knows until it is the heaviest.
+func status(s node.Status, branch uint64) string {
+	switch {
+	case branch == 0:
+		return "active"
+	case s == node.Condemned:
+		return "invalid"
+	case s == node.Headed:
+		return "headers-only"
+	}
+	return "valid-headers"
+}
+
+// TxOut is the result of gettxout.
+type TxOut struct {
+	Best          chain.Hash `json:"bestblock"`
+	Confirmations int64      `json:"confirmations"` // 0 in the pool
+	Value         Amount     `json:"value"`
+	Script        Script     `json:"scriptPubKey"`
+	Coinbase      bool       `json:"coinbase"`
+}
+
+func getTxOut(c *call) (*TxOut, error) {
+	index := arg[int64](c, 1)
+	if index < 0 || index >= 1<<32 {
+		return nil, Errorf(InvalidParameter, "n: an output's index lies between 0 and %d", uint32(1<<32-1))
+	}
+	at := chain.OutPoint{Tx: arg[chain.Hash](c, 0), Index: uint32(index)}
+	v, err := c.view()
+	if err != nil {
+		return nil, err
+	}
+	tip, err := v.Tip()
+	if err != nil {
+		return nil, err
+	}
+	coin, depth, err := c.coin(v, tip.State, at, argOr(c, 2, true))
+	if err != nil || coin == nil {
+		return nil, err
+	}
+	return &TxOut{
+		Best: tip.State.ID, Confirmations: depth, Value: Amount(coin.Value),
+		Script: script(c.Params, coin.Owner), Coinbase: coin.Coinbase,
+	}, nil
+}
+
+// coin finds an unspent coin and its depth; nil if there is none. With the pool,
+// what the pool spends is spent, and what it creates is there at depth 0.
+func (c *call) coin(v Snapshot, tip chain.State, at chain.OutPoint, pool bool) (*chain.Coin, int64, error) {
+	if pool {
+		if _, spent := c.Pool.Spender(at); spent {
+			return nil, 0, nil
+		}
+	}
+	found, err := v.Coins([]chain.OutPoint{at})
+	if coin, ok := found[at]; ok && err == nil {
+		return &coin, int64(tip.Height-coin.Height) + 1, nil
+	}
+	if w, ok := c.Pool.Get(at.Tx); pool && ok && int64(at.Index) < int64(len(w.Tx.Tx().Outputs)) {
+		coin := w.Tx.Tx().Out(at.Tx, int(at.Index), 0)
+		return &coin, 0, err
+	}
+	return nil, 0, err
+}
+
+// Coin is one element of the result of getaddresscoins.
+type Coin struct {
+	Tx            chain.Hash  `json:"txid"`
+	Index         uint32      `json:"vout"`
+	Amount        Amount      `json:"amount"`
+	Height        uint64      `json:"height"`
+	Coinbase      bool        `json:"coinbase"`
+	Confirmations int64       `json:"confirmations"`
+	Mature        bool        `json:"mature"`            // the next block may spend it
+	SpentBy       *chain.Hash `json:"spentby,omitempty"` // a transaction of the pool that spends it
+}
+
+func getAddressCoins(c *call) ([]Coin, error) {
+	v, err := c.view()
+	if err != nil {
+		return nil, err
+	}
+	tip, err := v.Tip()
+	if err != nil {
+		return nil, err
+	}
+	found, err := v.Owned(arg[chain.Address](c, 0))
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(found, byAge)
+	list := make([]Coin, len(found))
+	for i, coin := range found {
+		list[i] = Coin{
+			Tx: coin.Tx, Index: coin.Index, Amount: Amount(coin.Value), Height: coin.Height, Coinbase: coin.Coinbase,
+			Confirmations: int64(tip.State.Height-coin.Height) + 1,
+			Mature:        c.Params.Mature(coin, tip.State.Height+1),
+		}
+		if by, spent := c.Pool.Spender(coin.OutPoint); spent {
+			list[i].SpentBy = &by
+		}
+	}
+	return list, nil
+}
+
+func byAge(a, b chain.Coin) int {
+	if a.Height != b.Height {
+		if a.Height < b.Height {
+			return -1
+		}
+		return 1
+	}
+	return a.OutPoint.Compare(b.OutPoint)
+}

@@ -1,0 +1,95 @@
+package rpc
+
+import (
+	"cairn/chain"
+)
+
+func controlMethods() []method {
+	return []method{
+		define("getstatus", "The node at a glance.", getStatus),
+		define("uptime", "Seconds since the node started.", uptime),
+		define("help", "All methods, or one of them in full.", help,
+			param{name: "command", kind: text, optional: true, doc: "a method's name"}),
+		define("stop", "Stops the node.", stop),
+	}
+}
+
+// Status is the result of getstatus.
+type Status struct {
+	Network  string       `json:"network"`
+	Version  string       `json:"version"`
+	ID       string       `json:"peer_id"`
+	Uptime   int64        `json:"uptime"` // seconds
+	Height   uint64       `json:"height"`
+	Tip      chain.Hash   `json:"tip"`
+	Work     chain.Work   `json:"work"`
+	Time     uint32       `json:"time"` // the tip's, seconds since 1970
+	Bits     chain.Bits   `json:"bits"`
+	Headers  uint64       `json:"headers"` // height of the heaviest branch known
+	Syncing  bool         `json:"syncing"` // that branch is not ours yet
+	Peers    int          `json:"peers"`
+	Active   bool         `json:"network_active"`
+	Listen   []string     `json:"listen"` // multiaddrs
+	Pool     StatusPool   `json:"mempool"`
+	Mining   MiningStatus `json:"mining"`
+	Reorgs   Reorgs       `json:"reorgs"`
+	Warnings []string     `json:"warnings"`
+}
+
+// StatusPool is the pool in a Status.
+type StatusPool struct {
+	Count int `json:"count"`
+	Bytes int `json:"bytes"`
+}
+
+func getStatus(c *call) (*Status, error) {
+	v, err := c.view()
+	if err != nil {
+		return nil, err
+	}
+	tip, err := v.Tip()
+	if err != nil {
+		return nil, err
+	}
+	best, err := heaviest(v, tip)
+	if err != nil {
+		return nil, err
+	}
+	s, local, pool := tip.State, c.Network.Local(), c.Pool.Info()
+	return &Status{
+		Network: c.Params.Name, Version: c.Control.Version(), ID: local.ID, Uptime: int64(c.Control.Uptime().Seconds()),
+		Height: s.Height, Tip: s.ID, Work: s.Work, Time: s.Time, Bits: s.Bits,
+		Headers: best.Height, Syncing: best.ID != s.ID,
+		Peers: len(c.Network.Peers()), Active: local.Active, Listen: list(local.Listen),
+		Pool:   StatusPool{Count: pool.Count, Bytes: pool.Bytes},
+		Mining: c.Mining.Status(), Reorgs: c.Control.Reorgs(), Warnings: warnings(c.Control),
+	}, nil
+}
+
+// warnings may quote peers.
+func warnings(control Control) []string {
+	said := control.Warnings()
+	clean := make([]string, len(said))
+	for i := range said {
+		clean[i] = Clean(said[i])
+	}
+	return clean
+}
+
+func uptime(c *call) (int64, error) { return int64(c.Control.Uptime().Seconds()), nil }
+
+func stop(c *call) (string, error) {
+	c.Control.Stop()
+	return "Cairn stopping", nil
+}
+
+func help(c *call) (string, error) {
+	if c.args[0] == nil {
+		return overview(), nil
+	}
+	m, ok := byName[arg[string](c, 0)]
+	if !ok {
+		return "", Errorf(Misc, "help: unknown command: %s", Clean(arg[string](c, 0)))
+	}
+	return m.help(), nil
+}

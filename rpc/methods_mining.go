@@ -1,0 +1,141 @@
+package rpc
+
+import (
+	"math/big"
+
+	"cairn/chain"
+	"cairn/node"
+)
+
+func miningMethods() []method {
+	return []method{
+		define("getmininginfo", "Our own mining and the network's.", getMiningInfo),
+		slowly(define("setgenerate", "Switches our own mining on or off.", setGenerate,
+			param{name: "generate", kind: boolean, doc: "whether to mine"},
+			param{name: "genproclimit", kind: number, optional: true, doc: "threads; default: as many as before"})),
+		slowly(define("generatetoaddress", "Finds blocks now, and returns their ids.", generateToAddress,
+			param{name: "nblocks", kind: number, doc: "how many, one after the other"},
+			param{name: "address", kind: address, doc: "who is paid"},
+			param{name: "maxtries", kind: number, optional: true, doc: "nonces to try in all; default: no limit"})),
+	}
+}
+
+// MiningInfo is the result of getmininginfo.
+type MiningInfo struct {
+	Blocks      uint64       `json:"blocks"`
+	Bits        chain.Bits   `json:"bits"`
+	Target      string       `json:"target"`
+	Difficulty  float64      `json:"difficulty"`
+	NetworkRate float64      `json:"networkhashps"` // hashes a second, guessed from the last 120 blocks
+	Pooled      int          `json:"pooledtx"`
+	Chain       string       `json:"chain"`
+	Next        NextBlock    `json:"next"`
+	Generate    bool         `json:"generate"`
+	Threads     int          `json:"genproclimit"`
+	Rate        uint64       `json:"hashespersec"`
+	Mining      MiningStatus `json:"mining"`
+	Pay         string       `json:"pay,omitempty"` // the address that our blocks pay
+	Warnings    []string     `json:"warnings"`
+}
+
+// NextBlock is what the next block must be like.
+type NextBlock struct {
+	Height     uint64     `json:"height"`
+	Bits       chain.Bits `json:"bits"`
+	Target     string     `json:"target"`
+	Difficulty float64    `json:"difficulty"`
+}
+
+func getMiningInfo(c *call) (*MiningInfo, error) {
+	v, err := c.view()
+	if err != nil {
+		return nil, err
+	}
+	tip, err := v.Tip()
+	if err != nil {
+		return nil, err
+	}
+	rate, err := networkRate(v, tip.State)
+	if err != nil {
+		return nil, err
+	}
+	s, mining := tip.State, c.Mining.Status()
+	info := &MiningInfo{
+		Blocks: s.Height, Bits: s.Bits, Target: target(s.Bits), Difficulty: difficulty(s.Bits),
+		NetworkRate: rate, Pooled: c.Pool.Info().Count, Chain: c.Params.Name, Next: next(c.Params, s),
+		Generate: mining.On, Threads: mining.Threads, Rate: mining.Hashrate, Mining: mining,
+		Warnings: warnings(c.Control),
+	}
+	if mining.Pay != nil {
+		info.Pay = c.Params.FormatAddress(*mining.Pay)
+	}
+	return info, nil
+}
+
+func next(p *chain.Params, tip chain.State) NextBlock {
+	b := chain.NextBits(p, tip)
+	return NextBlock{Height: tip.Height + 1, Bits: b, Target: target(b), Difficulty: difficulty(b)}
+}
+
+// networkRate is the work of the last 120 blocks over the time that they took, in
+// hashes a second. The genesis may be years old and does not count.
+func networkRate(v Snapshot, tip chain.State) (float64, error) {
+	first, err := stateAt(v, max(tip.Height, 121)-120)
+	if err != nil || first.Height >= tip.Height || first.Time >= tip.Time {
+		return 0, err
+	}
+	work := new(big.Int).Sub(tip.Work.Big(), first.Work.Big())
+	rate, _ := new(big.Rat).SetFrac(work, big.NewInt(int64(tip.Time-first.Time))).Float64()
+	return rate, nil
+}
+
+// stateAt is the state at a height of the best chain, or the tip's where the chain
+// is shorter.
+func stateAt(v Snapshot, height uint64) (chain.State, error) {
+	tip, err := v.Tip()
+	if err != nil || tip.State.Height <= height {
+		return tip.State, err
+	}
+	h, err := v.At(height)
+	if err != nil {
+		return chain.State{}, err
+	}
+	var e node.Entry
+	e, err = v.Entry(h)
+	return e.State, err
+}
+
+// maxThreads is more than any machine has.
+const maxThreads = 4096
+
+func setGenerate(c *call) (any, error) {
+	threads := argOr(c, 1, int64(0))
+	if !arg[bool](c, 0) {
+		return nil, c.Mining.Stop(c.ctx)
+	}
+	if threads < 0 { // once Bitcoin's word for "all"
+		threads = 0
+	}
+	if threads > maxThreads {
+		return nil, Errorf(InvalidParameter, "genproclimit: give at most %d threads", maxThreads)
+	}
+	return nil, c.Mining.Start(c.ctx, int(threads))
+}
+
+// maxGenerate is the most blocks that one call may ask for.
+const maxGenerate = 100_000
+
+func generateToAddress(c *call) ([]chain.Hash, error) {
+	n, tries := arg[int64](c, 0), argOr(c, 2, int64(0))
+	if n < 0 || n > maxGenerate {
+		return nil, Errorf(InvalidParameter, "nblocks: give a number from 0 to %d", maxGenerate)
+	}
+	if tries < 0 {
+		return nil, Errorf(InvalidParameter, "maxtries: give a number above 0")
+	}
+	if n == 0 {
+		return []chain.Hash{}, nil
+	}
+	ids, err := c.Mining.Generate(c.ctx, int(n), arg[chain.Address](c, 1), uint64(tries))
+	return list(ids), err
+}

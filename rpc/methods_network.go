@@ -1,0 +1,146 @@
+package rpc
+
+import (
+	"net"
+	"strconv"
+	"strings"
+)
+
+func networkMethods() []method {
+	return []method{
+		define("getpeerinfo", "The connected peers.", getPeerInfo),
+		define("getconnectioncount", "How many peers are connected.", getConnectionCount),
+		define("getnetworkinfo", "Our own side of the network.", getNetworkInfo),
+		slowly(define("addnode", "Connects to a peer, or stops caring about one.", addNode,
+			param{name: "node", kind: text, doc: "its multiaddr, like /ip4/192.0.2.1/tcp/9421/p2p/12D3…"},
+			param{name: "command", kind: text, doc: "add (and redial), remove, or onetry"})),
+		slowly(define("disconnectnode", "Closes the connection to a peer.", disconnectNode,
+			param{name: "address", kind: text, optional: true, doc: "its multiaddr or peer id, as getpeerinfo shows them"},
+			param{name: "nodeid", kind: number, optional: true, doc: "or its number there"})),
+		slowly(define("setnetworkactive", "Switches the whole network on or off.", setNetworkActive,
+			param{name: "state", kind: boolean, doc: "false closes every connection and opens none"})),
+	}
+}
+
+func getPeerInfo(c *call) ([]Peer, error) {
+	peers := list(c.Network.Peers())
+	for i := range peers {
+		p := &peers[i]
+		p.Address, p.Bind, p.Agent = Clean(p.Address), Clean(p.Bind), Clean(p.Agent)
+	}
+	return peers, nil
+}
+
+func getConnectionCount(c *call) (int, error) { return len(c.Network.Peers()), nil }
+
+// protocolVersion is the last number in our protocols' names.
+const protocolVersion = 1
+
+// NetworkInfo is the result of getnetworkinfo.
+type NetworkInfo struct {
+	Version   int            `json:"version"` // 10000 × major + 100 × minor + patch
+	Agent     string         `json:"subversion"`
+	Protocol  int            `json:"protocolversion"`
+	Relay     bool           `json:"localrelay"`
+	Offset    int64          `json:"timeoffset"` // seconds that the peers' clocks are ahead of ours
+	Active    bool           `json:"networkactive"`
+	Peers     int            `json:"connections"`
+	In        int            `json:"connections_in"`
+	Out       int            `json:"connections_out"`
+	RelayFee  Amount         `json:"relayfee"` // CRN per 1000 bytes
+	Increment Amount         `json:"incrementalfee"`
+	ID        string         `json:"peer_id"`
+	Listen    []string       `json:"listen"` // multiaddrs
+	Addresses []LocalAddress `json:"localaddresses"`
+	Warnings  []string       `json:"warnings"`
+}
+
+// LocalAddress is a place where peers can reach us.
+type LocalAddress struct {
+	Address string `json:"address"`
+	Port    int    `json:"port"`
+	Score   int    `json:"score"`
+}
+
+func getNetworkInfo(c *call) (*NetworkInfo, error) {
+	local, peers, fee := c.Network.Local(), c.Network.Peers(), c.Pool.Info().RelayFee
+	info := &NetworkInfo{
+		Version: versionNumber(c.Control.Version()), Agent: Clean(local.Agent), Protocol: protocolVersion, Relay: true,
+		Offset: int64(local.Offset / 1e9), Active: local.Active, Peers: len(peers),
+		RelayFee: fee, Increment: fee, ID: local.ID, Listen: list(local.Listen),
+		Addresses: []LocalAddress{}, Warnings: warnings(c.Control),
+	}
+	for _, p := range peers {
+		if p.Inbound {
+			info.In++
+		} else {
+			info.Out++
+		}
+	}
+	for _, l := range local.Listen {
+		if host, port, ok := hostPort(l); ok {
+			info.Addresses = append(info.Addresses, LocalAddress{Address: host, Port: port, Score: 1})
+		}
+	}
+	return info, nil
+}
+
+// hostPort is the address and port in a multiaddr like /ip4/127.0.0.1/tcp/9421.
+func hostPort(multiaddr string) (host string, port int, ok bool) {
+	parts := strings.Split(multiaddr, "/")
+	if len(parts) < 5 || parts[1] != "ip4" && parts[1] != "ip6" || net.ParseIP(parts[2]) == nil {
+		return "", 0, false
+	}
+	port, err := strconv.Atoi(parts[4])
+	return parts[2], port, err == nil
+}
+
+// versionNumber is a version like v1.2.3 as Bitcoin Core writes it, 0 if it is
+// none.
+func versionNumber(version string) int {
+	number := 0
+	release, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), "-")
+	parts := strings.Split(release, ".")
+	if len(parts) != 3 {
+		return 0
+	}
+	for _, part := range parts {
+		n, err := strconv.Atoi(part)
+		if err != nil || n < 0 || n > 99 {
+			return 0
+		}
+		number = number*100 + n
+	}
+	return number
+}
+
+func addNode(c *call) (any, error) {
+	address := arg[string](c, 0)
+	switch arg[string](c, 1) {
+	case "add":
+		return nil, c.Network.Connect(c.ctx, address, true)
+	case "onetry":
+		return nil, c.Network.Connect(c.ctx, address, false)
+	case "remove":
+		return nil, c.Network.Forget(address)
+	}
+	return nil, Errorf(Misc, "command is add, remove or onetry\n\n%s", c.method.help())
+}
+
+func disconnectNode(c *call) (any, error) {
+	address, number := argOr(c, 0, ""), argOr(c, 1, int64(-1))
+	if (address == "") == (c.args[1] == nil) {
+		return nil, Errorf(InvalidParams, "Only one of address and nodeid should be provided.")
+	}
+	for _, p := range c.Network.Peers() {
+		if int64(p.Number) == number || address != "" && (p.Address == address || p.ID == address) {
+			return nil, c.Network.Disconnect(p.ID)
+		}
+	}
+	return nil, Errorf(NotConnected, "Node not found in connected nodes")
+}
+
+func setNetworkActive(c *call) (bool, error) {
+	state := arg[bool](c, 0)
+	return state, c.Network.SetActive(c.ctx, state)
+}

@@ -1,0 +1,104 @@
+package rpc
+
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+
+	"cairn/chain"
+	"cairn/mempool"
+)
+
+func poolMethods() []method {
+	return []method{
+		define("getrawmempool", "The ids of the pool's transactions, best fee rate first; or all of them as getmempoolentry shows them.", getRawMempool,
+			param{name: "verbose", kind: boolean, optional: true, doc: "default false"}),
+		define("getmempoolentry", "A transaction of the pool.", getMempoolEntry,
+			param{name: "txid", kind: id, doc: "the transaction's id"}),
+		define("getmempoolinfo", "The pool as a whole.", getMempoolInfo),
+	}
+}
+
+// PoolEntry is the result of getmempoolentry. Sizes are in bytes; ancestors and
+// descendants are those in the pool, itself included.
+type PoolEntry struct {
+	VSize           int          `json:"vsize"`
+	Time            int64        `json:"time"` // when it came, seconds since 1970
+	DescendantCount int          `json:"descendantcount"`
+	DescendantSize  int          `json:"descendantsize"`
+	AncestorCount   int          `json:"ancestorcount"`
+	AncestorSize    int          `json:"ancestorsize"`
+	WTxID           chain.Hash   `json:"wtxid"` // the txid
+	Fees            PoolFees     `json:"fees"`
+	Depends         []chain.Hash `json:"depends"`
+	SpentBy         []chain.Hash `json:"spentby"`
+	Replaceable     bool         `json:"bip125-replaceable"` // by a higher fee: always
+	Own             bool         `json:"own"`                // submitted here: published again until a block holds it
+}
+
+// PoolFees are the fees of a PoolEntry.
+type PoolFees struct {
+	Base       Amount `json:"base"`
+	Modified   Amount `json:"modified"`
+	Ancestor   Amount `json:"ancestor"`
+	Descendant Amount `json:"descendant"`
+}
+
+func poolEntry(w mempool.Entry) *PoolEntry {
+	fee := Amount(w.Tx.Fee())
+	return &PoolEntry{
+		VSize: w.Tx.Size(), Time: w.Time.Seconds(), WTxID: w.Tx.ID(),
+		DescendantCount: w.Descendants.Count, DescendantSize: w.Descendants.Bytes,
+		AncestorCount: w.Ancestors.Count, AncestorSize: w.Ancestors.Bytes,
+		Fees:    PoolFees{Base: fee, Modified: fee, Ancestor: Amount(w.Ancestors.Fee), Descendant: Amount(w.Descendants.Fee)},
+		Depends: list(w.Parents), SpentBy: list(w.Children),
+		Replaceable: true, Own: w.Own,
+	}
+}
+
+// list is s, but an empty list in JSON where s is nil.
+func list[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+func getRawMempool(c *call) (any, error) {
+	waiting := c.Pool.List()
+	if argOr(c, 0, false) {
+		all := make(map[string]*PoolEntry, len(waiting))
+		for _, w := range waiting {
+			all[w.Tx.ID().String()] = poolEntry(w)
+		}
+		return all, nil
+	}
+	slices.SortFunc(waiting, byFeeRate)
+	ids := make([]chain.Hash, len(waiting))
+	for i, w := range waiting {
+		ids[i] = w.Tx.ID()
+	}
+	return ids, nil
+}
+
+// byFeeRate puts the best payers first. It compares products of 128 bits: grains
+// per byte are too coarse.
+func byFeeRate(a, b mempool.Entry) int {
+	high, low := bits.Mul64(uint64(a.Tx.Fee()), uint64(b.Tx.Size()))
+	otherHigh, otherLow := bits.Mul64(uint64(b.Tx.Fee()), uint64(a.Tx.Size()))
+	return cmp.Or(
+		cmp.Compare(otherHigh, high),
+		cmp.Compare(otherLow, low),
+		a.Tx.ID().Compare(b.Tx.ID()),
+	)
+}
+
+func getMempoolEntry(c *call) (*PoolEntry, error) {
+	w, ok := c.Pool.Get(arg[chain.Hash](c, 0))
+	if !ok {
+		return nil, Errorf(NotFound, "Transaction not in mempool")
+	}
+	return poolEntry(w), nil
+}
+
+func getMempoolInfo(c *call) (PoolInfo, error) { return c.Pool.Info(), nil }

@@ -1,0 +1,90 @@
+package rpc
+
+import (
+	"cairn/chain"
+)
+
+// Peer is a connected peer, as getpeerinfo shows it. Strings are the peer's own
+// words and are cleaned before they are shown.
+type Peer struct {
+	Number    int         `json:"id"`      // counts connections since the start
+	ID        string      `json:"peer_id"` // libp2p's
+	Address   string      `json:"addr"`    // the remote multiaddr
+	Bind      string      `json:"addrbind,omitempty"`
+	Agent     string      `json:"subver"`
+	Inbound   bool        `json:"inbound"`
+	Named     bool        `json:"named"`    // asked for by --peer or addnode
+	Since     int64       `json:"conntime"` // seconds since 1970
+	Ping      Seconds     `json:"pingtime"`
+	Sent      uint64      `json:"bytessent"`
+	Received  uint64      `json:"bytesrecv"`
+	Offset    Seconds     `json:"timeoffset"` // its clock minus ours
+	Tip       *chain.Hash `json:"tip"`        // that it claims to follow; null if it did not say yet
+	Height    uint64      `json:"height"`
+	Work      chain.Work  `json:"work"`
+	Age       Seconds     `json:"age"` // of that claim
+	Score     float64     `json:"score"`
+	Transport string      `json:"transport_protocol_type"` // tcp, quic
+}
+
+// Local is our own side of the network.
+type Local struct {
+	ID     string   // libp2p peer id
+	Agent  string   // name and version of the program, as peers see it
+	Listen []string // multiaddrs that peers can dial
+	Active bool
+	Offset Seconds // the peers' clocks minus ours, their median
+}
+
+// PoolInfo is the pool as a whole, as getmempoolinfo shows it.
+type PoolInfo struct {
+	Loaded   bool   `json:"loaded"` // what was kept over a restart is back
+	Count    int    `json:"size"`
+	Bytes    int    `json:"bytes"` // of all encodings
+	Usage    int    `json:"usage"` // bytes of memory, or of all encodings where that is not known
+	Fees     Amount `json:"total_fee"`
+	Max      int    `json:"maxmempool"`    // bytes of all encodings
+	MinFee   Amount `json:"mempoolminfee"` // CRN per 1000 bytes to get in now
+	RelayFee Amount `json:"minrelaytxfee"` // CRN per 1000 bytes to get into an empty pool
+}
+
+// MiningStatus is the state of our own search.
+type MiningStatus struct {
+	On       bool           `json:"on"`
+	Hashrate uint64         `json:"hashrate"` // hashes a second, lately
+	Threads  int            `json:"threads"`
+	Limit    uint64         `json:"limit,omitempty"` // hashes a second that it may do; 0 is no limit
+	Pay      *chain.Address `json:"-"`               // who is paid
+	Found    uint64         `json:"found"`           // blocks since the start
+	Why      string         `json:"why,omitempty"`   // why it waits although it is on
+}
+
+// Reorgs counts reorganisations since the start.
+type Reorgs struct {
+	Count   int   `json:"count"`
+	Deepest int   `json:"deepest"`        // most blocks undone by one
+	Last    int64 `json:"last,omitempty"` // seconds since 1970
+}
+
+// Opinion is what one node has of a transaction or block, as far as we know.
+type Opinion struct {
+	Peer      string      `json:"peer"` // libp2p peer id
+	Agent     string      `json:"agent,omitempty"`
+	Connected bool        `json:"connected"`
+	Counted   bool        `json:"counted"` // among those that "all" and "quorum" mean
+	Tip       *chain.Hash `json:"tip"`     // null if it is unknown
+	Height    uint64      `json:"height"`
+	Depth     *int64      `json:"depth"` // confirmations under that tip; 0 still possible there, −1 ruled out there, null unknown
+	Age       Seconds     `json:"age"`   // of its claim
+}
+
+// Agreement is the depth of a transaction or block on every node that we know.
+type Agreement struct {
+	Self     Opinion     `json:"self"`
+	Peers    []Opinion   `json:"peers"`
+	Counted  int         `json:"counted"`            // nodes counted, we among them
+	All      *int64      `json:"all"`                // depth that every counted node has at least; null while one is unknown
+	Quorum   *int64      `json:"quorum"`             // depth that more than half of them have at least
+	Conflict *chain.Hash `json:"conflict,omitempty"` // the transaction that rules it out under our tip
+	Reason   string      `json:"reason,omitempty"`   // the same in words
+}

@@ -1,0 +1,175 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
+// Config is what a Server is made from.
+type Config struct {
+	Listen   string       // host:port; port 0 lets the system choose
+	Cookie   string       // where to write the cookie; empty for none
+	User     string       // a name and a password that open the door as well;
+	Password string       // both empty for none
+	Log      *slog.Logger // nil for slog.Default
+
+	// Handle adds paths of its owner's. They ask for no password; Host and Origin
+	// are checked. A request has writeTimeout to be answered unless its handler
+	// sets another deadline.
+	Handle map[string]http.Handler
+
+	MaxConns int // open connections; 0 is 2048
+	MaxCalls int // calls that are worked on at the same time; 0 is 8 a core
+}
+
+// Timeouts and sizes of the HTTP server. A handler itself has no time limit:
+// blocks may be long in coming.
+const (
+	headerTimeout = 10 * time.Second
+	bodyTimeout   = 30 * time.Second
+	writeTimeout  = 60 * time.Second // for one answer to be taken
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 16 << 10 // bytes
+	maxSlow       = 256      // calls that wait for something
+)
+
+// Server answers calls until it is closed.
+type Server struct {
+	cfg     Config
+	backend Backend
+	log     *slog.Logger
+	keys    keys
+	cookie  *cookie // nil if there is none
+	hosts   hosts
+	work    chan struct{} // a token for each call that is worked on
+	slow    chan struct{} // a token for each call that waits for something
+
+	listener net.Listener
+	http     *http.Server
+	stop     context.CancelFunc // ends the context of every call
+	served   chan struct{}      // closed when Serve has returned
+	active   atomic.Int64       // requests that are worked on
+	fresh    fresh
+}
+
+// Start listens, writes the cookie and serves.
+func Start(cfg Config, b Backend) (*Server, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen for RPC on %s: %w: stop what uses it, or choose another with --rpc", cfg.Listen, err)
+	}
+	s := newServer(cfg, b, listener)
+	if cfg.Cookie != "" {
+		if s.cookie, err = bake(cfg.Cookie); err != nil {
+			return nil, errors.Join(err, listener.Close())
+		}
+		user, password, _ := Cookie(cfg.Cookie).read()
+		s.keys = append(s.keys, key(user, password))
+	}
+	go s.serve()
+	return s, nil
+}
+
+func (c *Config) check() error {
+	if (c.User == "") != (c.Password == "") {
+		return errors.New("rpc: a user needs a password, and a password a user")
+	}
+	if c.Cookie == "" && c.User == "" {
+		return errors.New("rpc: without a cookie or a user nobody could call")
+	}
+	return nil
+}
+
+func newServer(cfg Config, b Backend, listener net.Listener) *Server {
+	ctx, stop := context.WithCancel(context.Background())
+	s := &Server{
+		cfg: cfg, backend: b, log: cfg.Log, hosts: newHosts(cfg.Listen), listener: listener, stop: stop,
+		work:   make(chan struct{}, orDefault(cfg.MaxCalls, 8*runtime.NumCPU())),
+		slow:   make(chan struct{}, maxSlow),
+		served: make(chan struct{}),
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if cfg.User != "" {
+		s.keys = append(s.keys, key(cfg.User, cfg.Password))
+	}
+	s.http = &http.Server{
+		Handler:           s.routes(),
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnState:         s.fresh.watch,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	return s
+}
+
+func orDefault(n, otherwise int) int {
+	if n == 0 {
+		return otherwise
+	}
+	return n
+}
+
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/healthz", health)
+	mux.Handle("/", s.guard(http.HandlerFunc(s.calls)))
+	for path, h := range s.cfg.Handle {
+		mux.Handle(path, s.guard(h))
+	}
+	return patient(mux)
+}
+
+func health(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	fmt.Fprintln(w, `{"status":"ok"}`)
+}
+
+// serve owns the listener until Close.
+func (s *Server) serve() {
+	defer close(s.served)
+	conns := orDefault(s.cfg.MaxConns, 2048)
+	err := s.http.Serve(&limited{Listener: s.listener, room: make(chan struct{}, conns)})
+	if err != nil && !errors.Is(err, http.ErrServerClosed) {
+		s.log.Error("rpc stopped serving", "err", err)
+	}
+}
+
+// Addr is where the server listens.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Close takes no more calls, tells waiting ones to end and lets all finish until
+// ctx ends; then it cuts them off. The cookie is gone when it returns.
+func (s *Server) Close(ctx context.Context) error {
+	s.stop()
+	s.fresh.close()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		cut := s.active.Load()
+		err = s.http.Close()
+		if cut > 0 {
+			err = errors.Join(fmt.Errorf("%d rpc calls were cut off: %w", cut, ctx.Err()), err)
+		}
+	}
+	<-s.served
+	if s.cookie != nil {
+		err = errors.Join(err, s.cookie.remove())
+	}
+	return err
+}
