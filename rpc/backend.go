@@ -46,7 +46,7 @@ type Chain interface {
 	Entry(chain.Hash) (node.Entry, error)        // any header of the tree, else node.ErrUnknown
 	At(height uint64) (chain.Hash, error)        // on the best chain, else node.ErrUnknown
 	Body(chain.Hash) (chain.CheckedBlock, error) // of a complete entry, the genesis included, else node.ErrUnknown
-	Leaves() ([]node.Entry, error)               // the end of every branch, headers without bodies and condemned ones included
+	Tips() ([]node.Entry, error)                 // the end of every branch, headers without bodies and condemned ones included
 }
 
 // Index finds what blocks hold.

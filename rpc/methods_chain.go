@@ -85,7 +85,7 @@ func getBlockchainInfo(c *call) (*ChainInfo, error) {
 // tip, but while bodies are still missing.
 func heaviest(v Snapshot, tip node.Entry) (chain.State, error) {
 	best := tip.State
-	tips, err := v.Leaves()
+	tips, err := v.Tips()
 	for _, e := range tips {
 		if e.Status != node.Condemned && e.State.Work.Cmp(best.Work) > 0 {
 			best = e.State
@@ -335,7 +335,7 @@ func getChainTips(c *call) ([]Tip, error) {
 	if err != nil {
 		return nil, err
 	}
-	ends, err := v.Leaves()
+	ends, err := v.Tips()
 	if err != nil {
 		return nil, err
 	}

@@ -63,11 +63,11 @@ type LocalAddress struct {
 }
 
 func getNetworkInfo(c *call) (*NetworkInfo, error) {
-	local, peers, fee := c.Network.Local(), c.Network.Peers(), c.Pool.Info().RelayFee
+	local, peers, pool := c.Network.Local(), c.Network.Peers(), c.Pool.Info()
 	info := &NetworkInfo{
 		Version: versionNumber(c.Control.Version()), Agent: Clean(local.Agent), Protocol: protocolVersion, Relay: true,
 		Offset: int64(local.Offset / 1e9), Active: local.Active, Peers: len(peers),
-		RelayFee: fee, Increment: fee, ID: local.ID, Listen: list(local.Listen),
+		RelayFee: pool.RelayFee, Increment: pool.Increment, ID: local.ID, Listen: list(local.Listen),
 		Addresses: []LocalAddress{}, Warnings: warnings(c.Control),
 	}
 	for _, p := range peers {

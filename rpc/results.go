@@ -38,14 +38,15 @@ type Local struct {
 
 // PoolInfo is the pool as a whole, as getmempoolinfo shows it.
 type PoolInfo struct {
-	Loaded   bool   `json:"loaded"` // what was kept over a restart is back
-	Count    int    `json:"size"`
-	Bytes    int    `json:"bytes"` // of all encodings
-	Usage    int    `json:"usage"` // bytes of memory, or of all encodings where that is not known
-	Fees     Amount `json:"total_fee"`
-	Max      int    `json:"maxmempool"`    // bytes of all encodings
-	MinFee   Amount `json:"mempoolminfee"` // CRN per 1000 bytes to get in now
-	RelayFee Amount `json:"minrelaytxfee"` // CRN per 1000 bytes to get into an empty pool
+	Loaded    bool   `json:"loaded"` // what was kept over a restart is back
+	Count     int    `json:"size"`
+	Bytes     int    `json:"bytes"` // of all encodings
+	Usage     int    `json:"usage"` // bytes of memory, or of all encodings where that is not known
+	Fees      Amount `json:"total_fee"`
+	Max       int    `json:"maxmempool"`          // bytes of all encodings
+	MinFee    Amount `json:"mempoolminfee"`       // CRN per 1000 bytes to get in now
+	RelayFee  Amount `json:"minrelaytxfee"`       // CRN per 1000 bytes to get into an empty pool
+	Increment Amount `json:"incrementalrelayfee"` // CRN per 1000 bytes that a replacement adds
 }
 
 // MiningStatus is the state of our own search.
