@@ -57,6 +57,7 @@ type Node struct {
 	counter uint64
 	reorgs  []Reorg
 	reorged uint64 // reorganisations in all
+	stats   ReorgStats
 }
 
 // New makes a node on what the store remembers. If a crash cut a reorganisation
@@ -204,4 +205,11 @@ func (n *Node) Tick(now chain.Time) (Outcome, error) {
 	out.Relay = append(out.Relay, n.pool.Due(now)...)
 	out.Ask = append(out.Ask, n.fetch(now)...)
 	return out, nil
+}
+
+// Header describes a block for converge.Tree: complete means that its body and
+// those of all its ancestors are here.
+func (n *Node) Header(id chain.Hash) (parent chain.Hash, height uint64, complete, ok bool) {
+	e, ok := n.Entry(id)
+	return e.Header.Prev, e.State.Height, e.Status == Complete, ok
 }

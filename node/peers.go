@@ -28,7 +28,8 @@ type peer struct {
 type Claim struct {
 	TipClaim
 	Seen   chain.Time
-	Direct bool // the peer is connected to us
+	Direct bool       // the peer is connected to us
+	Ahead  chain.Time // its clock minus ours when we connected, in milliseconds
 }
 
 // Claims lists the tips that peers follow, connected ones first.
@@ -36,7 +37,7 @@ func (n *Node) Claims() []Claim {
 	var list []Claim
 	for _, p := range n.peers {
 		if p.seen != 0 {
-			list = append(list, Claim{TipClaim: p.claim, Seen: p.seen, Direct: p.direct})
+			list = append(list, Claim{TipClaim: p.claim, Seen: p.seen, Direct: p.direct, Ahead: p.ahead})
 		}
 	}
 	slices.SortFunc(list, func(a, b Claim) int {

@@ -180,6 +180,7 @@ func (n *Node) record(now chain.Time, from *entry, p *plan, fates []mempool.Fate
 		r.Applied = append(r.Applied, e.id())
 	}
 	n.reorged++
+	n.stats = ReorgStats{Count: n.reorged, Deepest: max(n.stats.Deepest, len(p.undone)), Last: now}
 	n.reorgs = append(n.reorgs, r)
 	if len(n.reorgs) > maxReorgs {
 		n.reorgs = slices.Delete(n.reorgs, 0, 1)
@@ -195,3 +196,13 @@ func (n *Node) Reorgs(seq uint64) (list []Reorg, next uint64) {
 	}
 	return slices.Clone(n.reorgs[max(seq, first)-first:]), n.reorged
 }
+
+// ReorgStats sums up the reorganisations since the start.
+type ReorgStats struct {
+	Count   uint64
+	Deepest int        // most blocks undone by one
+	Last    chain.Time // when the last one happened; 0 if there was none
+}
+
+// ReorgStats counts reorganisations.
+func (n *Node) ReorgStats() ReorgStats { return n.stats }
