@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/big"
+	"slices"
 
 	"github.com/holiman/uint256"
 )
@@ -235,4 +236,12 @@ func (w *Work) UnmarshalText(text []byte) error {
 	}
 	*w = WorkFromBytes([32]byte(raw))
 	return nil
+}
+
+// LittleEndian is the target in 32 bytes, least significant first: comparable
+// with a block id as it stands.
+func (t Target) LittleEndian() [32]byte {
+	b := t.n.Bytes32()
+	slices.Reverse(b[:])
+	return b
 }
