@@ -1,0 +1,130 @@
+package miner
+
+import (
+	"bytes"
+	"sync"
+	"testing"
+
+	"cairn/chain"
+)
+
+func mustTask(t testing.TB, b *chain.Block) *task {
+	t.Helper()
+	task, err := newTask(regtest, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return task
+}
+
+// An extra nonce changes eight bytes of the coinbase, and the root accordingly.
+func TestExtraNonceMovesTheRoot(t *testing.T) {
+	for txs := range 5 {
+		b := template(stone("a"), easy, "tag")
+		b.Txs = b.Txs[:txs]
+		before := b.Bytes()
+		task := mustTask(t, b)
+		h, cb := task.with(0x0102030405060708)
+		if want := append([]byte{8, 7, 6, 5, 4, 3, 2, 1}, "tag"...); !bytes.Equal(cb.Extra, want) {
+			t.Errorf("extra is %x", cb.Extra)
+		}
+		solved := &chain.Block{Header: h, Coinbase: cb, Txs: b.Txs}
+		if err := chain.CheckRoot(h, solved.Leaves()); err != nil {
+			t.Errorf("%d transactions: %v", txs, err)
+		}
+		if !bytes.Equal(b.Bytes(), before) {
+			t.Error("the template was changed")
+		}
+	}
+}
+
+// One header's whole nonce space is claimed once, in order, before the next
+// extra nonce.
+func TestWholeNonceSpaceThenTheNextExtraNonce(t *testing.T) {
+	m := newWorld(never).miner(t, 1, 0)
+	task, d := mustTask(t, template(stone("a"), never, "")), newDigger(m)
+	const n = 1<<22 - 1 // does not divide the space
+	for range 2 {
+		begin, _ := d.next(task, 0)
+		root, at, sum := d.header.Root, begin, uint64(0)
+		for sum < nonceSpace {
+			first, claimed := d.next(task, n)
+			if first != at || d.header.Root != root {
+				t.Fatalf("after %d nonces at %d, expected %d of the same root", sum, first, at)
+			}
+			at += uint32(claimed)
+			sum += claimed
+		}
+		if sum != nonceSpace || at != begin {
+			t.Fatalf("claimed %d nonces", sum)
+		}
+		if d.next(task, 0); d.header.Root == root {
+			t.Fatal("the next space has the same root")
+		}
+	}
+}
+
+// Many threads turn from task to task and back: no nonce of any header is
+// claimed twice.
+func TestNoWorkIsDoneTwice(t *testing.T) {
+	const threads, steps, space = 6, 400, 1000
+	m := newWorld(never).miner(t, 1, 0)
+	m.space = space
+	tasks := []*task{
+		mustTask(t, template(stone("a"), never, "one")),
+		mustTask(t, template(stone("a"), never, "one")), // as if fetched again
+		mustTask(t, template(stone("b"), never, "two")),
+	}
+	type try struct {
+		root  chain.Hash
+		nonce uint32
+	}
+	var mu sync.Mutex
+	tried := map[try]bool{}
+	twice := 0
+	var g sync.WaitGroup
+	for thread := range threads {
+		g.Go(func() {
+			d := newDigger(m)
+			for i := range steps {
+				first, n := d.next(tasks[(thread+i/9)%len(tasks)], 170)
+				mu.Lock()
+				for k := range n {
+					key := try{d.header.Root, first + uint32(k)}
+					if tried[key] {
+						twice++
+					}
+					tried[key] = true
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	g.Wait()
+	if twice > 0 {
+		t.Errorf("%d of %d tries were done before", twice, len(tried))
+	}
+	if len(tried) < threads*steps*100 {
+		t.Errorf("only %d tries", len(tried))
+	}
+}
+
+// The block is found under an extra nonce far from the first.
+func TestFindsBehindTheEndOfTheNonceSpace(t *testing.T) {
+	m := newWorld(never).miner(t, 2, 0)
+	m.space = 2 // a block takes thousands of spaces
+	begin := m.extra.Load()
+	tmpl := template(stone("a"), some, "tag")
+	var furthest uint64
+	for range 5 { // that five blocks all lie in the first spaces has a chance below 1e-12
+		b, err := m.Solve(t.Context(), tmpl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustProve(t, tmpl, b)
+		furthest = max(furthest, extra(b)-begin)
+	}
+	if furthest < 4*5 {
+		t.Errorf("extra nonce moved by %d only", furthest)
+	}
+}

@@ -1,0 +1,49 @@
+package miner
+
+import (
+	"context"
+	"math"
+	"runtime"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Under a cap a thread asks for at most capPortion's worth of hashes at a time:
+// larger portions would make blocks arrive on a beat instead of at random. A
+// thread that overslept finds up to capBurst's worth of them saved.
+const (
+	capPortion = 20 * time.Millisecond
+	capBurst   = 50 * time.Millisecond
+)
+
+// limit is the cap on the hash rate, shared by all threads. A nil limit is none.
+type limit struct {
+	bucket  *rate.Limiter
+	portion uint64
+}
+
+// newLimit caps at r hashes a second; nil if r is no cap.
+func newLimit(r float64) *limit {
+	if !(r > 0) || math.IsInf(r, 1) {
+		return nil
+	}
+	worth := func(d time.Duration) int { return int(min(max(r*d.Seconds(), 1), math.MaxInt32)) }
+	portion := worth(capPortion)
+	return &limit{
+		bucket:  rate.NewLimiter(rate.Limit(r), max(portion, worth(capBurst))),
+		portion: uint64(portion),
+	}
+}
+
+// take returns how many of the wanted hashes the thread may do now, after
+// sleeping until it may.
+func (l *limit) take(ctx context.Context, want uint64) (uint64, error) {
+	// The node's own goroutines go first: a search never gives way by itself.
+	runtime.Gosched()
+	if l == nil {
+		return want, ctx.Err()
+	}
+	n := min(want, l.portion)
+	return n, l.bucket.WaitN(ctx, int(n))
+}
