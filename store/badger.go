@@ -1,0 +1,194 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+
+	"cairn/chain"
+)
+
+// Config says where and for which network a store is.
+type Config struct {
+	Dir    string        // the data folder; it is made if it does not exist
+	Params *chain.Params // the network
+
+	// Beside names what may stand in Dir before the store is first opened, as
+	// patterns of path.Match: files that the program keeps there itself. Dir is
+	// refused, untouched, if it holds anything else and no store.
+	Beside []string
+
+	// Log hears what the database says, if not nil. It is called from many
+	// goroutines.
+	Log func(level slog.Level, text string)
+}
+
+// Badger remembers on disk. Make it with Open.
+type Badger struct{ *book }
+
+// Open opens the store in a data folder, or begins one. It fails with a
+// *LockedError if another process holds it, a *ForeignError if the folder is
+// somebody else's, a *FormatError if a newer program wrote it, and a
+// *GenesisError if it belongs to another network.
+func Open(c Config) (*Badger, error) {
+	if c.Params == nil || c.Dir == "" {
+		return nil, errors.New("open the store: a folder and a network are needed")
+	}
+	if err := refuseForeign(c); err != nil {
+		return nil, err
+	}
+	lock, err := lockFolder(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	d, err := openDisk(c, lock)
+	if err != nil {
+		return nil, errors.Join(err, lock.release())
+	}
+	b, err := newBook(c.Params, d)
+	if err != nil {
+		return nil, errors.Join(inFolder(err, c.Dir), d.close())
+	}
+	return &Badger{b}, nil
+}
+
+func openDisk(c Config, l *lock) (*badgerDisk, error) {
+	if err := mark(c); err != nil {
+		return nil, err
+	}
+	db, err := badger.Open(badgerOptions(c))
+	if err != nil {
+		return nil, fmt.Errorf("open the database in %s: %w", c.Dir, err)
+	}
+	return &badgerDisk{db, l}, nil
+}
+
+// badgerOptions are measured: bodies and large diffs lie in the value log, for
+// in the tree they would be rewritten by every compaction and take gigabytes of
+// memory; a memtable of 64 MiB lets one transaction hold the largest block.
+func badgerOptions(c Config) badger.Options {
+	return badger.DefaultOptions(filepath.Join(c.Dir, databaseFolder)).
+		WithSyncWrites(true).
+		WithDetectConflicts(false). // there is one writer
+		WithNumVersionsToKeep(1).
+		WithValueThreshold(valueThreshold).
+		WithMemTableSize(64 << 20).
+		WithNumMemtables(2).
+		WithCompression(options.None). // keys and signatures do not compress
+		WithBlockCacheSize(64 << 20).
+		WithIndexCacheSize(32 << 20).
+		WithNumCompactors(2).
+		WithBaseTableSize(8 << 20).
+		WithBaseLevelSize(32 << 20).
+		WithMetricsEnabled(false). // they are global to the process
+		WithLogger(logger(c.Log))
+}
+
+// logger bridges Badger's log.
+func logger(log func(slog.Level, string)) badger.Logger {
+	if log == nil {
+		return nil
+	}
+	return bridge(log)
+}
+
+type bridge func(slog.Level, string)
+
+func (b bridge) say(l slog.Level, format string, args []any) {
+	b(l, strings.TrimSpace(fmt.Sprintf(format, args...)))
+}
+
+func (b bridge) Errorf(format string, args ...any)   { b.say(slog.LevelError, format, args) }
+func (b bridge) Warningf(format string, args ...any) { b.say(slog.LevelWarn, format, args) }
+func (b bridge) Infof(format string, args ...any)    { b.say(slog.LevelInfo, format, args) }
+func (b bridge) Debugf(format string, args ...any)   { b.say(slog.LevelDebug, format, args) }
+
+type badgerDisk struct {
+	db   *badger.DB
+	lock *lock
+}
+
+func (d *badgerDisk) close() error {
+	return errors.Join(d.db.Close(), d.lock.release())
+}
+
+// room keeps a margin for what Badger adds to a transaction of its own.
+func (d *badgerDisk) room() size {
+	return size{d.db.MaxBatchCount() - 8, d.db.MaxBatchSize() - 1024}
+}
+
+func (d *badgerDisk) view(f func(snapshot) error) error {
+	return d.db.View(func(txn *badger.Txn) error { return f(&badgerView{txn}) })
+}
+
+// write is one transaction: a crash before its sync leaves all as it was, a
+// crash after it leaves the whole batch.
+func (d *badgerDisk) write(b *batch) error {
+	err := d.db.Update(func(txn *badger.Txn) error {
+		for key, c := range b.changes {
+			if err := set(txn, []byte(key), c.value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, badger.ErrTxnTooBig) {
+		return fmt.Errorf("a step of %d entries and %d bytes: %w", b.weight.entries, b.weight.bytes, err)
+	}
+	return err
+}
+
+func set(txn *badger.Txn, key, value []byte) error {
+	if value == nil {
+		return txn.Delete(key)
+	}
+	return txn.Set(key, value)
+}
+
+type badgerView struct{ txn *badger.Txn }
+
+func (v *badgerView) get(key []byte) ([]byte, error) {
+	item, err := v.txn.Get(key)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	value, err := item.ValueCopy(nil)
+	return present(value), err
+}
+
+func (v *badgerView) each(s span, f func(key, value []byte) error) error {
+	o := badger.DefaultIteratorOptions
+	o.Prefix, o.Reverse, o.PrefetchValues = s.prefix, s.backward, false
+	it := v.txn.NewIterator(o)
+	defer it.Close()
+	for it.Seek(s.start()); it.Valid(); it.Next() {
+		if err := visit(it.Item(), s.keys, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start is the key to seek first.
+func (s span) start() []byte {
+	low, high := s.bounds()
+	if s.backward {
+		return []byte(high)
+	}
+	return []byte(low)
+}
+
+func visit(item *badger.Item, keys bool, f func(key, value []byte) error) error {
+	if keys {
+		return f(item.Key(), nil)
+	}
+	return item.Value(func(value []byte) error { return f(item.Key(), value) })
+}

@@ -1,0 +1,81 @@
+package store
+
+import (
+	"math"
+
+	"cairn/chain"
+)
+
+// Place is where a transaction stands in a chain.
+type Place struct {
+	Height   uint64
+	Position uint32 // in its block; 0 is the coinbase
+}
+
+// Newest is above every place.
+var Newest = Place{math.MaxUint64, math.MaxUint32}
+
+// before is the place next to p on the side of the genesis; ok is false for the
+// first of all.
+func (p Place) before() (q Place, ok bool) {
+	if p.Position > 0 {
+		return Place{p.Height, p.Position - 1}, true
+	}
+	return Place{p.Height - 1, math.MaxUint32}, p.Height > 0
+}
+
+// HistoryItem is what one transaction on the best chain did to one address.
+type HistoryItem struct {
+	Place
+	Tx       chain.Hash
+	Received chain.Amount // by its outputs, in grains
+	Spent    chain.Amount // by its inputs, in grains
+}
+
+// bodyKeys are the keys of all that is derived from a stored body on whatever
+// branch: which block holds a transaction, and which transaction spends an
+// output. Their values are empty.
+func bodyKeys(b chain.CheckedBlock) [][]byte {
+	keys := [][]byte{keyTx(b.CoinbaseID(), b.ID())}
+	for _, t := range b.Txs() {
+		keys = append(keys, keyTx(t.ID(), b.ID()))
+		for i := range t.Tx().Inputs {
+			keys = append(keys, keySpend(t.Tx().Inputs[i].Prev, t.ID(), b.ID()))
+		}
+	}
+	return keys
+}
+
+// touch names an item of history.
+type touch struct {
+	owner chain.Address
+	at    Place
+}
+
+// history is what the block does to each address as part of the best chain. The
+// owner of a spent coin stands in the input, so no coin is looked up.
+func history(b chain.CheckedBlock, height uint64) map[touch]HistoryItem {
+	items := make(map[touch]HistoryItem, 2*len(b.Txs())+1)
+	receive(items, Place{height, 0}, b.CoinbaseID(), b.Block().Coinbase.Outputs)
+	for i, t := range b.Txs() {
+		at := Place{height, uint32(i + 1)}
+		receive(items, at, t.ID(), t.Tx().Outputs)
+		for j := range t.Tx().Inputs {
+			in := &t.Tx().Inputs[j]
+			item := items[touch{in.Owner, at}]
+			item.Place, item.Tx = at, t.ID()
+			item.Spent += in.Value
+			items[touch{in.Owner, at}] = item
+		}
+	}
+	return items
+}
+
+func receive(items map[touch]HistoryItem, at Place, id chain.Hash, outs []chain.Output) {
+	for _, o := range outs {
+		item := items[touch{o.To, at}]
+		item.Place, item.Tx = at, id
+		item.Received += o.Value
+		items[touch{o.To, at}] = item
+	}
+}

@@ -1,0 +1,169 @@
+package store
+
+import (
+	"bytes"
+	"hash/fnv"
+	"math"
+	"strings"
+	"sync/atomic"
+
+	"cairn/chain"
+)
+
+// Memory remembers as long as it is referenced: the twin of Badger for imagined
+// networks and tests. Make it with NewMemory.
+type Memory struct{ *book }
+
+// NewMemory makes a store that holds the genesis of p.
+func NewMemory(p *chain.Params) *Memory {
+	b, err := newBook(p, &tree{})
+	if err != nil {
+		panic(err) // NewParams has checked the genesis, and nothing else can fail
+	}
+	return &Memory{b}
+}
+
+// tree is a disk in memory: a treap whose nodes never change, so that its root
+// is a snapshot (Seidel and Aragon, "Randomized search trees", 1996). The
+// priorities are hashes of the keys: equal contents give equal trees.
+type tree struct{ root atomic.Pointer[leaf] }
+
+type leaf struct {
+	key         string
+	value       []byte
+	rank        uint64 // no child's is higher
+	left, right *leaf
+}
+
+func (t *tree) room() size { return size{math.MaxInt64, math.MaxInt64} }
+
+func (t *tree) close() error { return nil }
+
+func (t *tree) view(f func(snapshot) error) error { return f(t.root.Load()) }
+
+func (t *tree) write(b *batch) error {
+	root := t.root.Load()
+	for key, c := range b.changes {
+		if c.value == nil {
+			root = root.without(key)
+		} else {
+			root = root.with(&leaf{key: key, value: c.value, rank: rank(key)})
+		}
+	}
+	t.root.Store(root)
+	return nil
+}
+
+func rank(key string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(key)) //nolint:errcheck // never fails
+	n := h.Sum64()
+	n = (n ^ n>>32) * 0xd6e8feb86659fd93 // FNV's high bits vary little in the last bytes
+	return n ^ n>>32
+}
+
+// with is the tree with one more leaf, in place of one with its key.
+func (n *leaf) with(l *leaf) *leaf {
+	switch {
+	case n == nil:
+		return l
+	case l.key == n.key:
+		return &leaf{n.key, l.value, n.rank, n.left, n.right}
+	case l.key < n.key:
+		left := n.left.with(l)
+		if left.rank > n.rank {
+			return &leaf{left.key, left.value, left.rank, left.left, &leaf{n.key, n.value, n.rank, left.right, n.right}}
+		}
+		return &leaf{n.key, n.value, n.rank, left, n.right}
+	}
+	right := n.right.with(l)
+	if right.rank > n.rank {
+		return &leaf{right.key, right.value, right.rank, &leaf{n.key, n.value, n.rank, n.left, right.left}, right.right}
+	}
+	return &leaf{n.key, n.value, n.rank, n.left, right}
+}
+
+func (n *leaf) without(key string) *leaf {
+	switch {
+	case n == nil:
+		return nil
+	case key < n.key:
+		return &leaf{n.key, n.value, n.rank, n.left.without(key), n.right}
+	case key > n.key:
+		return &leaf{n.key, n.value, n.rank, n.left, n.right.without(key)}
+	}
+	return join(n.left, n.right)
+}
+
+// join makes one tree of two, where all keys of a are below those of b.
+func join(a, b *leaf) *leaf {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	case a.rank > b.rank:
+		return &leaf{a.key, a.value, a.rank, a.left, join(a.right, b)}
+	}
+	return &leaf{b.key, b.value, b.rank, join(a, b.left), b.right}
+}
+
+func (n *leaf) get(key []byte) ([]byte, error) {
+	for n != nil {
+		switch c := strings.Compare(string(key), n.key); {
+		case c < 0:
+			n = n.left
+		case c > 0:
+			n = n.right
+		default:
+			return n.value, nil
+		}
+	}
+	return nil, nil
+}
+
+func (n *leaf) each(s span, f func(key, value []byte) error) error {
+	low, high := s.bounds()
+	return n.walk(low, high, s.backward, f)
+}
+
+// bounds are the least and the greatest key of a span.
+func (s span) bounds() (low, high string) {
+	low, high = string(s.prefix), string(s.prefix)+string(beyond)
+	switch {
+	case s.from == nil:
+	case s.backward:
+		high = string(s.from)
+	default:
+		low = string(s.from)
+	}
+	return low, high
+}
+
+// beyond is greater than whatever follows a prefix: no key is as long.
+var beyond = bytes.Repeat([]byte{0xff}, 512)
+
+func (n *leaf) walk(low, high string, backward bool, f func(key, value []byte) error) error {
+	if n == nil {
+		return nil
+	}
+	near, far := n.left, n.right
+	seeNear, seeFar := low < n.key, n.key < high
+	if backward {
+		near, far, seeNear, seeFar = far, near, seeFar, seeNear
+	}
+	if seeNear {
+		if err := near.walk(low, high, backward, f); err != nil {
+			return err
+		}
+	}
+	if low <= n.key && n.key <= high {
+		if err := f([]byte(n.key), n.value); err != nil {
+			return err
+		}
+	}
+	if seeFar {
+		return far.walk(low, high, backward, f)
+	}
+	return nil
+}
