@@ -1,9 +1,11 @@
 package chain
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Params are the rules and names of one network. Make them with a function of
@@ -42,6 +44,12 @@ const (
 	halvings     = 63
 )
 
+// Limits of a network's description, so that no sum of them overflows.
+const (
+	longest = 1 << 31 // seconds or blocks
+	maxName = 32      // bytes
+)
+
 // Subsidy is what a block at this height may create, in grains.
 func (p *Params) Subsidy(height uint64) Amount {
 	n := height / halving
@@ -71,8 +79,13 @@ func (p *Params) GenesisCoins() Diff {
 // in hex.
 func ParseParams(text []byte) (*Params, error) {
 	p := new(Params)
-	if err := json.Unmarshal(text, p); err != nil {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields() // a misspelt rule would be left out
+	if err := d.Decode(p); err != nil {
 		return nil, fmt.Errorf("network file: %w", err)
+	}
+	if d.More() {
+		return nil, errors.New("network file: something stands behind the network")
 	}
 	return NewParams(p)
 }
@@ -89,22 +102,35 @@ func NewParams(p *Params) (*Params, error) {
 func (p *Params) check() error {
 	_, easiest := p.Easiest.Target()
 	switch {
-	case p.Name == "":
-		return errors.New("it has no name")
+	case !validName(p.Name):
+		return fmt.Errorf("its name must be 1 to %d lower-case letters, digits or dashes", maxName)
 	case !validPrefix(p.Prefix):
 		return fmt.Errorf("address prefix %q: use one to ten lower-case letters", p.Prefix)
 	case !easiest:
 		return fmt.Errorf("easiest bits %v are no target", p.Easiest)
-	case !p.OnDemand && (p.Spacing < 1 || p.HalfLife < 1 || p.Spacing > 1<<31 || p.HalfLife > 1<<31):
+	case !p.OnDemand && (p.Spacing < 1 || p.HalfLife < 1 || p.Spacing > longest || p.HalfLife > longest):
 		return errors.New("spacing and half_life must be between 1 and 2³¹ seconds")
 	case p.MaxBlock < HeaderSize+1+MaxCoinbase || p.MaxBlock > 1<<22:
 		return fmt.Errorf("max_block must be between %d and %d bytes", HeaderSize+1+MaxCoinbase, 1<<22)
-	case p.Ahead < 1:
-		return errors.New("ahead must be at least 1 second")
+	case p.Maturity > longest:
+		return errors.New("maturity must be at most 2³¹ blocks")
+	case p.Ahead < 1 || p.Ahead > longest:
+		return errors.New("ahead must be between 1 and 2³¹ seconds")
+	case !p.Ports.valid():
+		return fmt.Errorf("ports %d, %d and %d must be between 0 and 65535", p.Ports.P2P, p.Ports.RPC, p.Ports.Stratum)
 	case p.Genesis == nil || p.Genesis.Coinbase == nil:
 		return errors.New("it has no genesis block")
 	}
 	return p.checkGenesis()
+}
+
+// validName tells whether a name can be a folder's, on every system.
+func validName(s string) bool {
+	return len(s) >= 1 && len(s) <= maxName && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+func (p Ports) valid() bool {
+	return min(p.P2P, p.RPC, p.Stratum) >= 0 && max(p.P2P, p.RPC, p.Stratum) <= 65535
 }
 
 func (p *Params) checkGenesis() error {
