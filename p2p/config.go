@@ -1,0 +1,95 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"cairn/chain"
+	"cairn/node"
+)
+
+// Handler is the driver: it says what to make of what peers say. Its methods are
+// called from many goroutines and may block until ctx ends, but for Joined and
+// Left: these come one at a time, in order, and return soon. None of them may
+// call Close.
+type Handler interface {
+	GossipTx(ctx context.Context, from node.Peer, tx *chain.Tx) node.Verdict
+	GossipBlock(ctx context.Context, from node.Peer, a *chain.Announcement) node.Verdict
+	// GossipTip hears a claim whose signature is right; from only passed it on.
+	GossipTip(ctx context.Context, from node.Peer, t node.TipClaim) node.Verdict
+	// Answer answers every request, a hello too. An error resets the stream.
+	Answer(ctx context.Context, from node.Peer, q node.Request) (node.Answer, error)
+	// Joined says that a peer is connected and speaks our protocol: time for hello.
+	Joined(p node.Peer)
+	// Left says that the last connection to a peer that had joined is gone.
+	Left(p node.Peer)
+}
+
+// Config is what a Network is made from.
+type Config struct {
+	Genesis  chain.Hash            // names the network in every topic and protocol
+	MaxBlock int                   // bytes of the largest legal block: bounds answers
+	Key      crypto.PrivKey        // the host's identity, Ed25519; not for NewOn
+	Listen   []string              // multiaddresses; none: nobody can dial us
+	Peers    []string              // multiaddresses of peers to stay connected to
+	MaxPeers int                   // peers at most, those of Peers aside; 0 means DefaultMaxPeers
+	Book     Book                  // remembers peers from one run to the next; nil: nothing does
+	Agent    string                // our program's name and version, for people
+	Logger   *slog.Logger          // nil: silent. libp2p's own warnings appear at debug level, for the first Network of a process
+	Metrics  prometheus.Registerer // libp2p counts here; nil: nowhere
+	Pace     Pace                  // zero: the defaults
+}
+
+// DefaultMaxPeers is how many peers a node has at most unless told otherwise.
+const DefaultMaxPeers = 64
+
+// Pace holds deadlines and waits. A zero field means its default.
+type Pace struct {
+	First    time.Duration // until the first byte of a request or an answer; 5 s
+	Whole    time.Duration // for a whole exchange; 60 s
+	Rate     int           // bytes a second that a sender must reach; 50 KiB
+	Retry    time.Duration // before the first redial; doubles; 250 ms
+	Near     time.Duration // longest wait between redials on loopback; 5 s
+	Far      time.Duration // longest wait between redials elsewhere; 60 s
+	Stranger time.Duration // until a peer without our protocol is cut; 5 s
+	Shun     time.Duration // how long a peer that was blamed too often is kept out; 10 min
+	Claim    time.Duration // between two tip claims of one peer; 1 s
+}
+
+func (p Pace) orDefaults() Pace {
+	or(&p.First, 5*time.Second)
+	or(&p.Whole, 60*time.Second)
+	or(&p.Rate, 50<<10)
+	or(&p.Retry, 250*time.Millisecond)
+	or(&p.Near, 5*time.Second)
+	or(&p.Far, 60*time.Second)
+	or(&p.Stranger, 5*time.Second)
+	or(&p.Shun, 10*time.Minute)
+	or(&p.Claim, time.Second)
+	return p
+}
+
+func or[T comparable](v *T, byDefault T) {
+	var zero T
+	if *v == zero {
+		*v = byDefault
+	}
+}
+
+func (c Config) orDefaults() (Config, error) {
+	if c.MaxBlock <= 0 {
+		return c, errors.New("p2p: MaxBlock must be the network's block size in bytes")
+	}
+	if c.MaxPeers < 0 {
+		return c, errors.New("p2p: MaxPeers must not be negative")
+	}
+	or(&c.MaxPeers, DefaultMaxPeers)
+	or(&c.Logger, slog.New(slog.DiscardHandler))
+	c.Pace = c.Pace.orDefaults()
+	return c, nil
+}

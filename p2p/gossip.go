@@ -1,0 +1,261 @@
+package p2p
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net"
+	"time"
+
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"cairn/chain"
+	"cairn/node"
+)
+
+const (
+	maxGossip   = 512 << 10 // bytes of one message
+	seenFor     = 10 * time.Minute
+	queue       = 512 // messages; libp2p's 32 drop without a word
+	inspection  = time.Second
+	validation  = 30 * time.Second // a handler that takes longer is told to stop
+	txsAtOnce   = 512              // handler calls of one topic at a time
+	blocksAt    = 64
+	tipsAtOnce  = 256
+	idBytes     = 20
+	remembrance = 10 * time.Minute // of a score after its peer left
+)
+
+// Scores below which a peer gets no gossip, gets no message, is not heard. Three
+// invalid messages in a row suffice for the last, and for a cut.
+const (
+	gossipBelow  = -40
+	publishBelow = -60
+	hearBelow    = -80
+)
+
+// topic names a gossip topic of a network.
+func topic(genesis chain.Hash, what string) string {
+	return "/cairn/" + genesis.String()[:8] + "/" + what + "/1"
+}
+
+// gossip is the three topics.
+type gossip struct {
+	ps             *pubsub.PubSub
+	tx, block, tip *pubsub.Topic
+}
+
+func (n *Network) openGossip() error {
+	g := n.cfg.Genesis
+	names := []string{topic(g, "tx"), topic(g, "block"), topic(g, "tip")}
+	ps, err := pubsub.NewGossipSub(n.ctx, n.host, n.gossipOptions(names)...)
+	if err != nil {
+		return fmt.Errorf("p2p: gossip: %w", err)
+	}
+	n.gossip.ps = ps
+	if n.gossip.tx, err = n.join(names[0], n.hearTx, txsAtOnce); err != nil {
+		return err
+	}
+	if n.gossip.block, err = n.join(names[1], n.hearBlock, blocksAt); err != nil {
+		return err
+	}
+	n.gossip.tip, err = n.join(names[2], n.hearTip, tipsAtOnce)
+	return err
+}
+
+// A hearer decides on one message's payload.
+type hearer func(ctx context.Context, from peer.ID, data []byte) pubsub.ValidationResult
+
+// join takes part in a topic. Messages reach us through the validator alone:
+// relaying needs no subscription, whose queue could overflow.
+func (n *Network) join(name string, hear hearer, atOnce int) (*pubsub.Topic, error) {
+	validator := func(ctx context.Context, from peer.ID, m *pubsub.Message) pubsub.ValidationResult {
+		if from == n.host.ID() {
+			return pubsub.ValidationAccept // published by us: checked before
+		}
+		if !n.inside.enter() {
+			return pubsub.ValidationIgnore
+		}
+		defer n.inside.leave()
+		return hear(ctx, from, m.Data)
+	}
+	err := n.gossip.ps.RegisterTopicValidator(name, validator,
+		pubsub.WithValidatorConcurrency(atOnce), pubsub.WithValidatorTimeout(validation))
+	if err != nil {
+		return nil, fmt.Errorf("p2p: topic %s: %w", name, err)
+	}
+	t, err := n.gossip.ps.Join(name)
+	if err != nil {
+		return nil, fmt.Errorf("p2p: topic %s: %w", name, err)
+	}
+	if _, err := t.Relay(); err != nil {
+		return nil, fmt.Errorf("p2p: topic %s: %w", name, err)
+	}
+	return t, nil
+}
+
+func (n *Network) hearTx(ctx context.Context, from peer.ID, data []byte) pubsub.ValidationResult {
+	tx, err := chain.DecodeTx(data)
+	if err != nil {
+		return pubsub.ValidationReject
+	}
+	return result(n.handler.GossipTx(ctx, node.Peer(from), tx))
+}
+
+func (n *Network) hearBlock(ctx context.Context, from peer.ID, data []byte) pubsub.ValidationResult {
+	a, err := chain.DecodeAnnouncement(data)
+	if err != nil {
+		return pubsub.ValidationReject
+	}
+	return result(n.handler.GossipBlock(ctx, node.Peer(from), a))
+}
+
+// hearTip blames nobody for a claim that comes too soon: who passes it on cannot
+// know what others passed on to us.
+func (n *Network) hearTip(ctx context.Context, from peer.ID, data []byte) pubsub.ValidationResult {
+	claim, err := openTip(n.cfg.Genesis, data)
+	if err != nil {
+		return pubsub.ValidationReject
+	}
+	if !n.claims.allow(claim, n.roster.connected) {
+		return pubsub.ValidationIgnore
+	}
+	return result(n.handler.GossipTip(ctx, node.Peer(from), claim))
+}
+
+func result(v node.Verdict) pubsub.ValidationResult {
+	switch v {
+	case node.Accept:
+		return pubsub.ValidationAccept
+	case node.Reject:
+		return pubsub.ValidationReject
+	}
+	return pubsub.ValidationIgnore
+}
+
+// PublishTx tells every peer of a transaction that was checked and accepted
+// here. With no peer it does nothing. The goroutine that owns the node must not
+// call it.
+func (n *Network) PublishTx(tx *chain.Tx) error {
+	return n.publish(n.gossip.tx, tx.Bytes())
+}
+
+// PublishBlock tells every peer of a block, as PublishTx does.
+func (n *Network) PublishBlock(a *chain.Announcement) error {
+	return n.publish(n.gossip.block, a.Bytes())
+}
+
+// PublishTip tells every peer which tip we follow, as PublishTx does. The claim
+// becomes ours: it gets our name and our signature. Others ignore what comes
+// more often than once in Pace.Claim, but for one more.
+func (n *Network) PublishTip(t node.TipClaim) error {
+	t.Peer = n.ID()
+	data, err := sealTip(n.key, n.cfg.Genesis, t)
+	if err != nil {
+		return err
+	}
+	return n.publish(n.gossip.tip, data)
+}
+
+func (n *Network) publish(t *pubsub.Topic, data []byte) error {
+	if len(data) > maxGossip-1024 { // the frame around it counts as well
+		return fmt.Errorf("publish on %s: %d bytes are too long for gossip", t, len(data))
+	}
+	if !n.inside.enter() {
+		return ErrClosed
+	}
+	defer n.inside.leave()
+	if err := t.Publish(n.ctx, data); err != nil {
+		return fmt.Errorf("publish on %s: %w", t, err)
+	}
+	return nil
+}
+
+func (n *Network) gossipOptions(topics []string) []pubsub.Option {
+	params := pubsub.DefaultGossipSubParams()
+	params.D, params.Dlo, params.Dhi = 8, 6, 12
+	scores := &pubsub.PeerScoreThresholds{
+		GossipThreshold: gossipBelow, PublishThreshold: publishBelow, GraylistThreshold: hearBelow,
+		OpportunisticGraftThreshold: 1,
+	}
+	return []pubsub.Option{
+		pubsub.WithLogger(n.libp2pLog),
+		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign),
+		pubsub.WithNoAuthor(),
+		pubsub.WithMessageIdFn(messageID),
+		pubsub.WithSubscriptionFilter(pubsub.NewAllowlistSubscriptionFilter(topics...)),
+		pubsub.WithMaxMessageSize(maxGossip),
+		pubsub.WithSeenMessagesTTL(seenFor),
+		pubsub.WithGossipSubParams(params),
+		pubsub.WithFloodPublish(false),
+		pubsub.WithPeerOutboundQueueSize(queue),
+		pubsub.WithValidateQueueSize(queue),
+		pubsub.WithPeerScore(n.scoring(topics), scores),
+		pubsub.WithPeerScoreInspect(n.inspect, inspection),
+	}
+}
+
+// messageID covers the topic, or a payload could hide behind the same bytes said
+// elsewhere.
+func messageID(m *pb.Message) string {
+	h := sha256.New()
+	h.Write([]byte(m.GetTopic()))
+	h.Write(m.GetData())
+	return string(h.Sum(nil)[:idBytes])
+}
+
+// scoring rates peers by what they were first to deliver (P2), what was invalid
+// (P4), what the driver blamed them for (P5), how many share an address (P6) and
+// breaches of the gossip protocol (P7); see the gossipsub v1.1 specification,
+// "Peer Scoring". What a mesh peer fails to deliver (P3) does not count: small
+// networks are silent for long.
+func (n *Network) scoring(topics []string) *pubsub.PeerScoreParams {
+	params := &pubsub.PeerScoreParams{
+		Topics:                      map[string]*pubsub.TopicScoreParams{},
+		TopicScoreCap:               20,
+		AppSpecificScore:            n.ledger.score,
+		AppSpecificWeight:           1,
+		IPColocationFactorWeight:    -5,
+		IPColocationFactorThreshold: 10,
+		IPColocationFactorWhitelist: nearbyNets(),
+		BehaviourPenaltyWeight:      -10,
+		BehaviourPenaltyThreshold:   6,
+		BehaviourPenaltyDecay:       pubsub.ScoreParameterDecay(10 * time.Minute),
+		DecayInterval:               pubsub.DefaultDecayInterval,
+		DecayToZero:                 pubsub.DefaultDecayToZero,
+		RetainScore:                 remembrance,
+		SeenMsgTTL:                  seenFor,
+	}
+	for _, t := range topics {
+		params.Topics[t] = &pubsub.TopicScoreParams{
+			SkipAtomicValidation:           true,
+			TopicWeight:                    1,
+			TimeInMeshQuantum:              time.Second,
+			FirstMessageDeliveriesWeight:   0.2,
+			FirstMessageDeliveriesDecay:    pubsub.ScoreParameterDecay(10 * time.Minute),
+			FirstMessageDeliveriesCap:      50,
+			InvalidMessageDeliveriesWeight: -12,
+			InvalidMessageDeliveriesDecay:  pubsub.ScoreParameterDecay(time.Hour),
+		}
+	}
+	return params
+}
+
+func nearbyNets() (nets []*net.IPNet) {
+	for _, p := range append(nearby4[:len(nearby4):len(nearby4)], nearby6...) {
+		a := p.Addr()
+		nets = append(nets, &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(p.Bits(), a.BitLen())})
+	}
+	return nets
+}
+
+// inspect shuns whom gossip does not listen to any more.
+func (n *Network) inspect(scores map[peer.ID]float64) {
+	for p, score := range scores {
+		if score < hearBelow && n.roster.connected(p) {
+			n.shun(p, fmt.Sprintf("gossip score %.0f", score))
+		}
+	}
+}

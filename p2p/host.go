@@ -1,0 +1,145 @@
+package p2p
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/crypto/pb"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/metrics"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
+	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
+	"github.com/libp2p/go-libp2p/p2p/transport/quic"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	"github.com/libp2p/go-libp2p/x/rate"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// newHost makes a libp2p host that does nothing but connect: no relay, no NAT
+// traversal, no discovery. It does not listen yet: whoever dials at once must
+// find our protocols.
+func newHost(cfg Config, g *gate, bw metrics.Reporter) (host.Host, error) {
+	if cfg.Key == nil || cfg.Key.Type() != pb.KeyType_Ed25519 {
+		return nil, errors.New("p2p: Key must be an Ed25519 key")
+	}
+	limits, err := resources(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("p2p: resource limits: %w", err)
+	}
+	// The gate is the bound on peers; the manager trims what several connections
+	// to one peer make of it.
+	conns, err := connmgr.NewConnManager(cfg.MaxPeers, cfg.MaxPeers+cfg.MaxPeers/4+2)
+	if err != nil {
+		return nil, fmt.Errorf("p2p: %w", err)
+	}
+	options := []libp2p.Option{
+		libp2p.Identity(cfg.Key),
+		libp2p.NoListenAddrs,
+		libp2p.UserAgent(cfg.Agent),
+		libp2p.ConnectionGater(g),
+		libp2p.ConnectionManager(conns),
+		libp2p.ResourceManager(limits),
+		libp2p.BandwidthReporter(bw),
+		// With port reuse a second node would share our port and steal peers.
+		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
+		libp2p.Transport(libp2pquic.NewTransport),
+		libp2p.DisableRelay(),
+		libp2p.DisableIdentifyAddressDiscovery(),
+		counters(cfg),
+	}
+	h, err := libp2p.New(options...)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("p2p: %w", err), limits.Close(), conns.Close())
+	}
+	return h, nil
+}
+
+func counters(cfg Config) libp2p.Option {
+	if cfg.Metrics == nil {
+		return libp2p.DisableMetrics()
+	}
+	return libp2p.PrometheusRegisterer(cfg.Metrics)
+}
+
+// listen opens every address, and names the one that it cannot have.
+func listen(h host.Host, addrs []string) error {
+	for _, text := range addrs {
+		addr, err := ma.NewMultiaddr(text)
+		if err != nil {
+			return fmt.Errorf("listen address %q: %w: write it like /ip4/127.0.0.1/tcp/29421", text, err)
+		}
+		if err := h.Network().Listen(addr); err != nil {
+			return fmt.Errorf("cannot listen on %s: %w: is another node running there? choose another port", text, err)
+		}
+	}
+	return nil
+}
+
+// resources bounds what all peers, and one peer, may make us hold. The defaults
+// of libp2p are for the open internet: eight connections an address and one
+// every five seconds would keep a private test network from forming.
+func resources(cfg Config) (network.ResourceManager, error) {
+	scaling := rcmgr.DefaultLimits
+	libp2p.SetDefaultServiceLimits(&scaling)
+	one := streams(maxServedEach, maxAsksEach, 64<<20)
+	all := streams(maxServed, maxServed, 512<<20)
+	none := rcmgr.BaseLimitIncrease{}
+	sync := protocol.ID(syncProtocol(cfg.Genesis))
+	scaling.AddServiceLimit(service, all, none)
+	scaling.AddServicePeerLimit(service, one, none)
+	scaling.AddProtocolLimit(sync, all, none)
+	scaling.AddProtocolPeerLimit(sync, one, none)
+	return rcmgr.NewResourceManager(
+		rcmgr.NewFixedLimiter(scaling.AutoScale()),
+		rcmgr.WithMetricsDisabled(),
+		rcmgr.WithNetworkPrefixLimit(unlimited(nearby4), unlimited(nearby6)),
+		rcmgr.WithConnRateLimiters(connRates()),
+	)
+}
+
+func streams(in, out int, memory int64) rcmgr.BaseLimit {
+	return rcmgr.BaseLimit{Streams: in + out, StreamsInbound: in, StreamsOutbound: out, Memory: memory}
+}
+
+// Loopback and private networks: many nodes there share an address.
+var (
+	nearby4 = prefixes("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
+	nearby6 = prefixes("::1/128", "fc00::/7", "fe80::/10")
+)
+
+func prefixes(texts ...string) (ps []netip.Prefix) {
+	for _, t := range texts {
+		ps = append(ps, netip.MustParsePrefix(t))
+	}
+	return ps
+}
+
+func unlimited(ps []netip.Prefix) (limits []rcmgr.NetworkPrefixLimit) {
+	for _, p := range ps {
+		limits = append(limits, rcmgr.NetworkPrefixLimit{Network: p, ConnCount: math.MaxInt})
+	}
+	return limits
+}
+
+// connRates is libp2p's own limit on new connections, with all that is nearby
+// exempt.
+func connRates() *rate.Limiter {
+	l := &rate.Limiter{SubnetRateLimiter: rate.SubnetLimiter{
+		IPv4SubnetLimits: []rate.SubnetLimit{{PrefixLength: 32, Limit: rate.Limit{RPS: 0.2, Burst: 16}}},
+		IPv6SubnetLimits: []rate.SubnetLimit{
+			{PrefixLength: 56, Limit: rate.Limit{RPS: 0.2, Burst: 16}},
+			{PrefixLength: 48, Limit: rate.Limit{RPS: 0.5, Burst: 80}},
+		},
+		GracePeriod: time.Minute,
+	}}
+	for _, p := range append(nearby4[:len(nearby4):len(nearby4)], nearby6...) {
+		l.NetworkPrefixLimits = append(l.NetworkPrefixLimits, rate.PrefixLimit{Prefix: p})
+	}
+	return l
+}

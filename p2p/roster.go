@@ -1,0 +1,263 @@
+package p2p
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/event"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
+
+	"cairn/node"
+)
+
+// roster knows who is connected and who of them speaks our protocol. What it
+// tells the handler it queues under the lock, so that the order is the true one
+// and libp2p never waits.
+type roster struct {
+	protocol protocol.ID
+	wake     chan struct{} // holds an entry if news is not empty
+
+	mu      sync.Mutex
+	members map[peer.ID]*member // guarded by mu
+	news    []news              // guarded by mu; oldest first
+}
+
+type member struct {
+	conns  []network.Conn // open ones, never none
+	since  time.Time
+	joined bool      // speaks our protocol
+	doubt  time.Time // since when it seems not to; zero if nothing is known
+}
+
+// news is one call of Joined or Left.
+type news struct {
+	peer   peer.ID
+	joined bool
+}
+
+func newRoster(p protocol.ID) *roster {
+	return &roster{protocol: p, wake: make(chan struct{}, 1), members: map[peer.ID]*member{}}
+}
+
+func (r *roster) opened(c network.Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.add(c)
+}
+
+// add expects mu to be held.
+func (r *roster) add(c network.Conn) *member {
+	m := r.members[c.RemotePeer()]
+	if m == nil {
+		m = &member{since: time.Now()}
+		r.members[c.RemotePeer()] = m
+	}
+	if !slices.Contains(m.conns, c) {
+		m.conns = append(m.conns, c)
+	}
+	return m
+}
+
+// closed takes c away and tells whether it was the peer's last, and whether the
+// peer had joined.
+func (r *roster) closed(c network.Conn) (last, joined bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := c.RemotePeer()
+	m := r.members[p]
+	if m == nil {
+		return false, false
+	}
+	m.conns = slices.DeleteFunc(m.conns, func(o network.Conn) bool { return o == c })
+	if len(m.conns) > 0 {
+		return false, m.joined
+	}
+	delete(r.members, p)
+	if m.joined {
+		r.tell(news{p, false})
+	}
+	return true, m.joined
+}
+
+// identified hears which protocols a peer named on a new connection. That may
+// come before libp2p says that the connection is open, never after it said that
+// it is closed.
+func (r *roster) identified(c network.Conn, speaks bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !c.IsClosed() {
+		r.judge(c.RemotePeer(), r.add(c), speaks)
+	}
+}
+
+// learned hears that a connected peer's protocols changed.
+func (r *roster) learned(p peer.ID, speaks bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.members[p]; m != nil {
+		r.judge(p, m, speaks)
+	}
+}
+
+// judge expects mu to be held.
+func (r *roster) judge(p peer.ID, m *member, speaks bool) {
+	switch {
+	case m.joined:
+	case speaks:
+		m.joined = true
+		r.tell(news{p, true})
+	case m.doubt.IsZero():
+		m.doubt = time.Now()
+	}
+}
+
+// tell expects mu to be held.
+func (r *roster) tell(what news) {
+	r.news = append(r.news, what)
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (r *roster) next() (news, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.news) == 0 {
+		return news{}, false
+	}
+	what := r.news[0]
+	r.news = r.news[1:]
+	return what, true
+}
+
+func (r *roster) connected(p peer.ID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.members[p] != nil
+}
+
+func (r *roster) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.members)
+}
+
+// strangers have been connected for so long without speaking our protocol.
+func (r *roster) strangers(patience time.Duration) (ps []peer.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for p, m := range r.members {
+		if !m.joined && !m.doubt.IsZero() && time.Since(m.doubt) >= patience {
+			ps = append(ps, p)
+		}
+	}
+	return ps
+}
+
+// each returns every peer that joined, and one of its connections: the oldest.
+func (r *roster) each() map[peer.ID]standing {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := map[peer.ID]standing{}
+	for p, m := range r.members {
+		if m.joined {
+			all[p] = standing{m.conns[0], m.since}
+		}
+	}
+	return all
+}
+
+type standing struct {
+	conn  network.Conn
+	since time.Time
+}
+
+// watch keeps the roster in step with libp2p and tells the handler, until the
+// network closes.
+func (n *Network) watch() error {
+	sub, err := n.host.EventBus().Subscribe([]any{
+		new(event.EvtPeerIdentificationCompleted),
+		new(event.EvtPeerIdentificationFailed),
+		new(event.EvtPeerProtocolsUpdated),
+	}, eventbus.BufSize(256))
+	if err != nil {
+		return err
+	}
+	n.host.Network().Notify(&network.NotifyBundle{ConnectedF: n.opened, DisconnectedF: n.closed})
+	for _, c := range n.host.Network().Conns() { // on a host that was there before us
+		n.opened(n.host.Network(), c)
+		n.roster.learned(c.RemotePeer(), n.speaks(c.RemotePeer()))
+	}
+	n.inside.run(func() { n.listenTo(sub) })
+	n.inside.run(n.tellHandler)
+	return nil
+}
+
+func (n *Network) opened(_ network.Network, c network.Conn) {
+	p := c.RemotePeer()
+	why := n.gate.welcome(p)
+	if why == nil && c.Stat().Direction == network.DirInbound && !n.roster.connected(p) {
+		why = n.gate.room(p)
+	}
+	n.roster.opened(c)
+	if why != nil {
+		_ = c.CloseWithError(network.ConnGated)
+	}
+}
+
+func (n *Network) closed(_ network.Network, c network.Conn) {
+	if last, joined := n.roster.closed(c); last {
+		n.dialer.lost(c.RemotePeer(), joined)
+	}
+}
+
+func (n *Network) listenTo(sub event.Subscription) {
+	defer sub.Close()
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case e := <-sub.Out():
+			n.heard(e)
+		}
+	}
+}
+
+func (n *Network) heard(e any) {
+	switch e := e.(type) {
+	case event.EvtPeerIdentificationCompleted:
+		n.roster.identified(e.Conn, slices.Contains(e.Protocols, n.protocol))
+	case event.EvtPeerIdentificationFailed:
+		n.roster.learned(e.Peer, false)
+	case event.EvtPeerProtocolsUpdated:
+		n.roster.learned(e.Peer, slices.Contains(e.Added, n.protocol))
+	}
+}
+
+func (n *Network) speaks(p peer.ID) bool {
+	known, err := n.host.Peerstore().SupportsProtocols(p, n.protocol)
+	return err == nil && len(known) > 0
+}
+
+// tellHandler passes the roster's news on, one at a time.
+func (n *Network) tellHandler() {
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-n.roster.wake:
+		}
+		for what, ok := n.roster.next(); ok && n.ctx.Err() == nil; what, ok = n.roster.next() {
+			if what.joined {
+				n.handler.Joined(node.Peer(what.peer))
+			} else {
+				n.handler.Left(node.Peer(what.peer))
+			}
+		}
+	}
+}

@@ -1,0 +1,277 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"cairn/chain"
+	"cairn/node"
+)
+
+// service is our streams' name in the resource manager.
+const service = "cairn.sync"
+
+const (
+	maxServed     = 128 // requests served at a time
+	maxServedEach = 16  // of one peer
+	// Fewer than we serve: an answer reaches its asker before the stream that
+	// brought it has ended.
+	maxAsksEach = 12
+)
+
+func syncProtocol(genesis chain.Hash) string {
+	return "/cairn/" + genesis.String()[:8] + "/sync/1"
+}
+
+// ErrGone is returned by Ask if the peer is not connected.
+var ErrGone = errors.New("the peer is not connected")
+
+// ErrClosed is returned after Close.
+var ErrClosed = errors.New("the network is closed")
+
+// BadPeerError says that a peer's answer breaks the protocol: no honest one
+// sends it.
+type BadPeerError struct {
+	Peer node.Peer
+	Err  error
+}
+
+// Error names the peer and what it did.
+func (e *BadPeerError) Error() string { return fmt.Sprintf("peer %s: %v", Name(e.Peer), e.Err) }
+
+// Unwrap returns what the peer did.
+func (e *BadPeerError) Unwrap() error { return e.Err }
+
+// Ask puts a question to a connected peer and waits for the answer. The error is
+// a *BadPeerError if the answer breaks the protocol, and wraps ErrGone, ErrSlow,
+// ErrClosed or ctx's error if that is why; anything else is a broken stream. At
+// most 12 questions to one peer are under way, others wait.
+func (n *Network) Ask(ctx context.Context, p node.Peer, q node.Request) (node.Answer, error) {
+	none := node.Answer{}
+	if !n.inside.enter() {
+		return none, ErrClosed
+	}
+	defer n.inside.leave()
+	ctx, cancel := n.bound(ctx, n.cfg.Pace.Whole)
+	defer cancel()
+	id := peer.ID(p)
+	if err := n.asks.take(ctx, id); err != nil {
+		return none, fmt.Errorf("ask %s: %w", Name(p), err)
+	}
+	defer n.asks.give(id)
+	raw, err := n.exchange(ctx, id, q)
+	if err != nil && ctx.Err() != nil {
+		err = errors.Join(context.Cause(ctx), err)
+	}
+	if errors.Is(err, errGarbage) {
+		return none, &BadPeerError{Peer: p, Err: err}
+	}
+	if err != nil {
+		return none, fmt.Errorf("ask %s: %w", Name(p), err)
+	}
+	a, err := node.DecodeAnswer(raw, q)
+	if err != nil {
+		return none, &BadPeerError{Peer: p, Err: err}
+	}
+	return a, nil
+}
+
+// bound ends ctx with the network, and after d.
+func (n *Network) bound(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeoutCause(ctx, d, ErrSlow)
+	ctx, finish := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(n.ctx, func() { finish(ErrClosed) })
+	return ctx, func() {
+		stop()
+		finish(nil)
+		cancel()
+	}
+}
+
+// exchange sends q and receives the encoded answer.
+func (n *Network) exchange(ctx context.Context, p peer.ID, q node.Request) ([]byte, error) {
+	s, err := n.open(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = s.Reset() })
+	defer stop()
+	raw, err := n.converse(s, q)
+	if err != nil {
+		_ = s.ResetWithError(code(err))
+		return nil, err
+	}
+	_ = s.Close()
+	return raw, nil
+}
+
+func (n *Network) open(ctx context.Context, p peer.ID) (network.Stream, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, n.cfg.Pace.First, ErrSlow)
+	defer cancel()
+	s, err := n.host.NewStream(network.WithNoDial(ctx, "only connected peers are asked"), p, n.protocol)
+	switch {
+	case errors.Is(err, network.ErrNoConn):
+		return nil, ErrGone
+	case err != nil && ctx.Err() != nil:
+		return nil, errors.Join(context.Cause(ctx), err)
+	}
+	return s, err
+}
+
+func (n *Network) converse(s network.Stream, q node.Request) ([]byte, error) {
+	if err := s.Scope().SetService(service); err != nil {
+		return nil, err
+	}
+	w := n.wire(s)
+	if err := w.send(q.Append(nil)); err != nil {
+		return nil, err
+	}
+	return w.receive(maxAnswer(q, n.cfg.MaxBlock))
+}
+
+func (n *Network) wire(s network.Stream) wire {
+	return wire{stream: s, pace: n.cfg.Pace, end: time.Now().Add(n.cfg.Pace.Whole)}
+}
+
+// serve answers one request.
+func (n *Network) serve(s network.Stream) {
+	if !n.inside.enter() {
+		_ = s.ResetWithError(network.StreamShutdown)
+		return
+	}
+	defer n.inside.leave()
+	p := s.Conn().RemotePeer()
+	if !n.served.take(p) {
+		_ = s.ResetWithError(network.StreamRateLimited)
+		return
+	}
+	defer n.served.give(p)
+	err := n.reply(s)
+	if err == nil {
+		_ = s.Close()
+		return
+	}
+	n.log.Debug("a request failed", "peer", p, "error", err)
+	_ = s.ResetWithError(code(err))
+	if errors.Is(err, errGarbage) {
+		n.Blame(node.Peer(p))
+	}
+}
+
+// declined is the error code of a stream on which nobody broke the protocol.
+const declined network.StreamErrorCode = 1
+
+func code(err error) network.StreamErrorCode {
+	if errors.Is(err, errGarbage) {
+		return network.StreamProtocolViolation
+	}
+	return declined
+}
+
+func (n *Network) reply(s network.Stream) error {
+	if err := s.Scope().SetService(service); err != nil {
+		return err
+	}
+	w := n.wire(s)
+	raw, err := w.receive(maxRequest)
+	if err != nil {
+		return err
+	}
+	q, err := node.DecodeRequest(raw)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errGarbage, err)
+	}
+	ctx, cancel := context.WithDeadline(n.ctx, w.end)
+	defer cancel()
+	a, err := n.handler.Answer(ctx, node.Peer(s.Conn().RemotePeer()), q)
+	if err != nil {
+		return err
+	}
+	out := a.Append(nil, q.Want)
+	if limit := maxAnswer(q, n.cfg.MaxBlock); len(out) > limit {
+		return fmt.Errorf("our answer of %d bytes is over the limit of %d", len(out), limit)
+	}
+	if err := s.Scope().ReserveMemory(len(out), network.ReservationPriorityMedium); err != nil {
+		return err
+	}
+	return w.send(out)
+}
+
+// places bounds the requests that we serve at a time, for each peer and for all:
+// whoever finds no place is turned away.
+type places struct {
+	mu    sync.Mutex
+	all   int             // guarded by mu
+	taken map[peer.ID]int // guarded by mu
+}
+
+func (s *places) take(p peer.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all >= maxServed || s.taken[p] >= maxServedEach {
+		return false
+	}
+	s.all++
+	s.taken[p]++
+	return true
+}
+
+func (s *places) give(p peer.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all--
+	if s.taken[p]--; s.taken[p] == 0 {
+		delete(s.taken, p)
+	}
+}
+
+// turns makes our own questions to one peer wait for each other.
+type turns struct {
+	mu    sync.Mutex
+	queue map[peer.ID]*turn // guarded by mu
+}
+
+type turn struct {
+	users int           // under way or waiting; guarded by turns.mu
+	slots chan struct{} // one entry for each under way
+}
+
+func (t *turns) take(ctx context.Context, p peer.ID) error {
+	t.mu.Lock()
+	mine := t.queue[p]
+	if mine == nil {
+		mine = &turn{slots: make(chan struct{}, maxAsksEach)}
+		t.queue[p] = mine
+	}
+	mine.users++
+	t.mu.Unlock()
+	select {
+	case mine.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		t.leave(p, mine)
+		return context.Cause(ctx)
+	}
+}
+
+func (t *turns) give(p peer.ID) {
+	t.mu.Lock()
+	mine := t.queue[p]
+	t.mu.Unlock()
+	<-mine.slots
+	t.leave(p, mine)
+}
+
+func (t *turns) leave(p peer.ID, mine *turn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if mine.users--; mine.users == 0 {
+		delete(t.queue, p)
+	}
+}

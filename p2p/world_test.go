@@ -1,0 +1,236 @@
+package p2p
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/metrics"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"go.uber.org/goleak"
+
+	"cairn/chain"
+	"cairn/node"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// One sweeper measures traffic for the whole process, and never ends.
+		goleak.IgnoreTopFunction("github.com/libp2p/go-flow-metrics.(*sweeper).runActive"),
+		goleak.IgnoreTopFunction("github.com/libp2p/go-flow-metrics.(*sweeper).run"),
+	)
+}
+
+// patience is when a test gives up waiting; nothing is measured by it.
+const patience = 60 * time.Second
+
+const loopback = "/ip4/127.0.0.1/tcp/0"
+
+// heard is one thing that somebody said.
+type heard[T any] struct {
+	from node.Peer
+	what T
+}
+
+// ear is a driver that notes what it hears. Unset verdicts accept, an unset
+// answer is empty.
+type ear struct {
+	txs          chan heard[*chain.Tx]
+	blocks       chan heard[*chain.Announcement]
+	tips         chan heard[node.TipClaim]
+	joined, left chan node.Peer
+
+	mu      sync.Mutex
+	verdict func(from node.Peer, memo string) node.Verdict // guarded by mu; of transactions
+	answer  func(context.Context, node.Peer, node.Request) (node.Answer, error)
+}
+
+func newEar() *ear {
+	return &ear{
+		txs:    make(chan heard[*chain.Tx], 256),
+		blocks: make(chan heard[*chain.Announcement], 256),
+		tips:   make(chan heard[node.TipClaim], 256),
+		joined: make(chan node.Peer, 256),
+		left:   make(chan node.Peer, 256),
+	}
+}
+
+func (e *ear) judge(f func(from node.Peer, memo string) node.Verdict) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.verdict = f
+}
+
+func (e *ear) answers(f func(context.Context, node.Peer, node.Request) (node.Answer, error)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.answer = f
+}
+
+func (e *ear) GossipTx(_ context.Context, from node.Peer, tx *chain.Tx) node.Verdict {
+	e.mu.Lock()
+	verdict := e.verdict
+	e.mu.Unlock()
+	e.txs <- heard[*chain.Tx]{from, tx}
+	if verdict == nil {
+		return node.Accept
+	}
+	return verdict(from, string(tx.Memo))
+}
+
+func (e *ear) GossipBlock(_ context.Context, from node.Peer, a *chain.Announcement) node.Verdict {
+	e.blocks <- heard[*chain.Announcement]{from, a}
+	return node.Accept
+}
+
+func (e *ear) GossipTip(_ context.Context, from node.Peer, t node.TipClaim) node.Verdict {
+	e.tips <- heard[node.TipClaim]{from, t}
+	return node.Accept
+}
+
+func (e *ear) Answer(ctx context.Context, from node.Peer, q node.Request) (node.Answer, error) {
+	e.mu.Lock()
+	answer := e.answer
+	e.mu.Unlock()
+	if answer == nil {
+		return node.Answer{}, nil
+	}
+	return answer(ctx, from, q)
+}
+
+func (e *ear) Joined(p node.Peer) { e.joined <- p }
+func (e *ear) Left(p node.Peer)   { e.left <- p }
+
+// player is a network and the ear that listens to it.
+type player struct {
+	*Network
+	*ear
+}
+
+func dev() Config {
+	p := chain.Dev()
+	return Config{Genesis: p.GenesisID(), MaxBlock: p.MaxBlock, Listen: []string{loopback}, Agent: "cairn/test"}
+}
+
+// begin starts a player; its key is new unless cfg has one.
+func begin(t *testing.T, cfg Config) player {
+	t.Helper()
+	if cfg.Key == nil {
+		cfg.Key = newKey(t)
+	}
+	e := newEar()
+	n, err := New(t.Context(), cfg, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.Close)
+	return player{n, e}
+}
+
+func newKey(t *testing.T) crypto.PrivKey {
+	t.Helper()
+	key, err := NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// link connects a to b and waits until both have joined.
+func link(t *testing.T, a, b player) {
+	t.Helper()
+	if err := a.Connect(t.Context(), b.Addrs()[0]); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, a.joined, b.ID())
+	expect(t, b.joined, a.ID())
+}
+
+// next waits for something to come.
+func next[T any](t *testing.T, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("waited in vain for a %T", *new(T))
+		panic("unreachable")
+	}
+}
+
+func expect[T comparable](t *testing.T, from <-chan T, want T) {
+	t.Helper()
+	if got := next(t, from); got != want {
+		t.Fatalf("got %v, want %v", got, want)
+	}
+}
+
+// eventually waits until a condition holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.After(patience)
+	for !holds() {
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+// silent fails if something came.
+func silent[T any](t *testing.T, from <-chan T) {
+	t.Helper()
+	select {
+	case v := <-from:
+		t.Fatalf("unexpected %+v", v)
+	default:
+	}
+}
+
+// bare is a libp2p host that knows nothing of us.
+func bare(t *testing.T) host.Host {
+	t.Helper()
+	cfg, err := dev().orDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Key = newKey(t)
+	h, err := newHost(cfg, newGate(), metrics.NewBandwidthCounter())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = h.Close() })
+	if err := listen(h, cfg.Listen); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func infoOf(h host.Host) peer.AddrInfo { return peer.AddrInfo{ID: h.ID(), Addrs: h.Addrs()} }
+
+func tx(memo string) *chain.Tx {
+	return &chain.Tx{
+		Inputs:  []chain.Input{{Value: 2}},
+		Outputs: []chain.Output{{Value: 1}},
+		Memo:    []byte(memo),
+	}
+}
+
+func mustFail(t *testing.T, err error, words ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, expected one about %q", words)
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("error %q does not mention %q", err, w)
+		}
+	}
+}
