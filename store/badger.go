@@ -70,14 +70,14 @@ func openDisk(c Config, l *lock) (*badgerDisk, error) {
 
 // badgerOptions are measured: bodies and large diffs lie in the value log, for
 // in the tree they would be rewritten by every compaction and take gigabytes of
-// memory; a memtable of 64 MiB lets one transaction hold the largest block.
+// memory.
 func badgerOptions(c Config) badger.Options {
 	return badger.DefaultOptions(filepath.Join(c.Dir, databaseFolder)).
 		WithSyncWrites(true).
 		WithDetectConflicts(false). // there is one writer
 		WithNumVersionsToKeep(1).
 		WithValueThreshold(valueThreshold).
-		WithMemTableSize(64 << 20).
+		WithMemTableSize(memTable(c.Params.MaxBlock)).
 		WithNumMemtables(2).
 		WithCompression(options.None). // keys and signatures do not compress
 		WithBlockCacheSize(64 << 20).
@@ -87,6 +87,14 @@ func badgerOptions(c Config) badger.Options {
 		WithBaseLevelSize(32 << 20).
 		WithMetricsEnabled(false). // they are global to the process
 		WithLogger(logger(c.Log))
+}
+
+// memTable is so large that one transaction, which may take 15 % of it, holds the
+// largest block with all that is derived from it: 64 MiB for each megabyte of
+// block, begun or whole.
+func memTable(maxBlock int) int64 {
+	const megabyte = 1_000_000
+	return 64 << 20 * max(1, int64(maxBlock+megabyte-1)/megabyte)
 }
 
 // logger bridges Badger's log.

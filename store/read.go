@@ -24,11 +24,13 @@ func find(g getter, key []byte) ([]byte, error) {
 }
 
 func tipOf(g getter) (node.Entry, error) {
-	id, err := find(g, keyTip)
+	raw, err := find(g, keyTip)
 	if err != nil {
 		return node.Entry{}, err
 	}
-	return entryOf(g, chain.Hash(id))
+	var id chain.Hash
+	copy(id[:], raw)
+	return entryOf(g, id)
 }
 
 func entryOf(g getter, id chain.Hash) (node.Entry, error) {

@@ -84,39 +84,66 @@ func manyInputs(room int) ([]*chain.Tx, chain.Coins) {
 	return []*chain.Tx{t}, coins
 }
 
+// largest is a block as large as p allows, filled in one way.
+func largest(t *testing.T, p *chain.Params, fill func(int) ([]*chain.Tx, chain.Coins)) *stone {
+	t.Helper()
+	txs, coins := fill(p.MaxBlock - chain.HeaderSize - 5 - 150) // a count, a coinbase
+	s := unsigned(t, p, txs, coins)
+	if s.body.Size() > p.MaxBlock || s.body.Size() < p.MaxBlock-1000 {
+		t.Fatalf("%d bytes is not the largest of %d", s.body.Size(), p.MaxBlock)
+	}
+	return s
+}
+
 // The largest legal blocks fit one transaction of the database as we open it,
 // with all that is derived from them: put on as they arrive, taken off, put on
 // again, and condemned.
 func TestLargestBlockFitsOneTransaction(t *testing.T) {
 	p := chain.Regtest()
 	b := openBadger(t, p, t.TempDir())
-	room := b.disk.room()
 	for name, fill := range map[string]func(int) ([]*chain.Tx, chain.Coins){
 		"many transactions": manyTxs, "many outputs": manyOutputs, "many inputs": manyInputs,
 	} {
-		txs, coins := fill(p.MaxBlock - chain.HeaderSize - 5 - 150) // a count, a coinbase
-		s := unsigned(t, p, txs, coins)
-		if s.body.Size() > p.MaxBlock || s.body.Size() < p.MaxBlock-1000 {
-			t.Fatalf("%s: %d bytes is not the largest of %d", name, s.body.Size(), p.MaxBlock)
-		}
-		on := node.Step{Tip: s.id(), Diff: s.diff}
-		arrive := on
-		arrive.Entries, arrive.Bodies = arrival(s)
-		off := node.Step{Tip: p.GenesisID(), Undo: true, Diff: s.diff.Inverse()}
-		gone := node.Step{Tip: p.GenesisID(), Condemned: []chain.Hash{s.id()}}
-		for i, step := range []node.Step{arrive, off, on, off, gone} {
-			batches, err := b.plan([]node.Step{step})
-			if err != nil {
-				t.Fatal(err)
+		t.Run(name, func(t *testing.T) {
+			s := largest(t, p, fill)
+			on := node.Step{Tip: s.id(), Diff: s.diff}
+			arrive := on
+			arrive.Entries, arrive.Bodies = arrival(s)
+			off := node.Step{Tip: p.GenesisID(), Undo: true, Diff: s.diff.Inverse()}
+			gone := node.Step{Tip: p.GenesisID(), Condemned: []chain.Hash{s.id()}}
+			for _, step := range []node.Step{arrive, off, on, off, gone} {
+				fits(t, b, step)
 			}
-			w := batches[0].weight
-			t.Logf("%s, step %d: %d of %d entries, %d of %d bytes", name, i, w.entries, room.entries, w.bytes, room.bytes)
-			if len(batches) != 1 || !w.fits(room) {
-				t.Errorf("%s, step %d does not fit", name, i)
-			}
-			commit(t, b, step)
-		}
+		})
 	}
+}
+
+// A network file may allow larger blocks than any network of ours.
+func TestLargestBlockOfAnyNetworkFits(t *testing.T) {
+	p := chain.Regtest()
+	p.MaxBlock = 1 << 22
+	if _, err := chain.NewParams(p); err != nil {
+		t.Fatal(err)
+	}
+	s := largest(t, p, manyOutputs)
+	step := node.Step{Tip: s.id(), Diff: s.diff}
+	step.Entries, step.Bodies = arrival(s)
+	fits(t, openBadger(t, p, t.TempDir()), step)
+}
+
+// fits commits a step that must be one transaction.
+func fits(t *testing.T, b *Badger, step node.Step) {
+	t.Helper()
+	batches, err := b.plan([]node.Step{step})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, room := batches[0].weight, b.disk.room()
+	t.Logf("%d of %d entries, %d of %d bytes", w.entries, room.entries, w.bytes, room.bytes)
+	if len(batches) != 1 || !w.fits(room) {
+		t.Errorf("a step of %v does not fit", w)
+	}
+	commit(t, b, step)
 }
 
 // weigh counts as Badger does: what we call full, Badger still takes, and not
