@@ -37,6 +37,7 @@ func parseAmount(s string) (chain.Amount, error) {
 	}
 	e, err := strconv.Atoi(exponent)
 	r, ok := new(big.Rat).SetString(mantissa)
+	ok = ok && strings.Trim(mantissa, "-.0123456789") == "" // Rat reads fractions and prefixes too
 	if err != nil || !ok || e < -30 || e > 30 || len(mantissa) > 64 {
 		return 0, fmt.Errorf("amount %.40q is not a number of CRN: write it like 12 or 0.5", s)
 	}
