@@ -154,6 +154,9 @@ func (p *Params) checkGenesis() error {
 // A memo of up to MaxMemo bytes tells where the network comes from.
 func NewGenesis(time uint32, bits Bits, memo string, outputs []Output) *Block {
 	cb := &Coinbase{Extra: make([]byte, 32), Outputs: outputs, Memo: []byte(memo)}
+	if short := MinCoinbase - len(cb.Bytes()); short > 0 {
+		cb.Extra = append(cb.Extra, make([]byte, short)...)
+	}
 	return &Block{
 		Header:   Header{Version: HeaderVersion, Root: cb.ID(), Time: time, Bits: bits},
 		Coinbase: cb,

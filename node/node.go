@@ -203,6 +203,7 @@ func (n *Node) Tick(now chain.Time) (Outcome, error) {
 	}
 	n.pool.Expire(now)
 	out.Relay = append(out.Relay, n.pool.Due(now)...)
+	out.Ask = append(out.Ask, n.lookAtPools(now)...)
 	out.Ask = append(out.Ask, n.fetch(now)...)
 	return out, nil
 }

@@ -12,6 +12,8 @@ const (
 	headerWait = 10_000 // milliseconds until headers are asked for again
 	bodyWait   = 70_000 // milliseconds until an unanswered request counts as failed
 	maxBackoff = 60_000 // milliseconds between tries at the most
+	poolSoon   = 2_000  // milliseconds from a hello to the second look at a peer's pool
+	poolEvery  = 30_000 // milliseconds between later looks
 )
 
 // peer is what we know of somebody who claims a tip.
@@ -22,6 +24,7 @@ type peer struct {
 	direct bool       // connected to us
 	ahead  chain.Time // how far its clock is ahead of ours, in milliseconds
 	asked  chain.Time // when it was asked for headers; 0 if no request is under way
+	pool   chain.Time // when to look at its pool again
 }
 
 // Claim is a peer's tip as we heard it.
@@ -66,7 +69,26 @@ func (n *Node) Hello(now chain.Time, from Peer, h Hello) (Outcome, error) {
 	out, err := n.Tip(now, from, h.Tip)
 	out.Verdict, out.Why = Accept, nil
 	out.Ask = append(out.Ask, Ask{From: from, Request: Request{Want: WantPool}})
+	p.pool = now + poolSoon
 	return out, err
+}
+
+// lookAtPools asks peers, each in its turn, what waits in their pools. Gossip
+// never says anything twice, so what it lost between two nodes would stay lost:
+// soon after a hello, while gossip is only finding its paths, or on a bad link.
+func (n *Node) lookAtPools(now chain.Time) (asks []Ask) {
+	var due []*peer
+	for _, p := range n.peers {
+		if p.direct && p.pool <= now {
+			due = append(due, p)
+		}
+	}
+	slices.SortFunc(due, func(a, b *peer) int { return cmp.Compare(a.name, b.name) })
+	for _, p := range due {
+		p.pool = now + poolEvery
+		asks = append(asks, Ask{From: p.name, Request: Request{Want: WantPool}})
+	}
+	return asks
 }
 
 // Left tells that a peer is no longer connected.

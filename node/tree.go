@@ -7,18 +7,21 @@ import (
 	"cairn/chain"
 )
 
-// entry is a block in the tree that is held in memory. Every stored entry is
-// complete, or condemned, and so is its parent.
+// entry is a block in the tree that is held in memory. A stored entry is
+// complete, or condemned, and its parent is stored.
 type entry struct {
 	Entry
 	stored   bool
+	told     bool                // its announcement was passed on
+	wanted   bool                // asked for because its branch carries more work than ours
 	body     *chain.CheckedBlock // in hand, until it is stored
 	seq      uint64              // order in which bodies became whole: the first wins a tie
-	children []chain.Hash        // those in memory
+	children []*entry            // those in memory
 	reason   error               // why it was condemned, if that was since the start
 
 	teller Peer       // who told us last
-	asked  chain.Time // when its body was asked for; 0 if no request is under way
+	server Peer       // who is being asked for its body
+	asked  chain.Time // when; 0 if no request is under way
 	tries  int        // requests that failed
 	retry  chain.Time // not asked for again before
 }
@@ -32,17 +35,24 @@ func (e *entry) heavier(o *entry) bool { return e.State.Work.Cmp(o.State.Work) >
 // whole tells whether the body and all bodies before it are here.
 func (e *entry) whole() bool { return e.Status == Complete }
 
+func (e *entry) sound() bool { return e.Status != Condemned }
+
+// loose tells that the entry lives in memory alone, and nothing builds on it.
+func (e *entry) loose() bool {
+	return !e.stored && e.Status != Complete && len(e.children) == 0
+}
+
 // tree holds recent and side entries in memory; older ones it reads from the
 // store when somebody asks.
 type tree struct {
 	store Store
 	m     map[chain.Hash]*entry
-	heads map[chain.Hash]bool // entries in memory that are headed and have no child
-	bytes int                 // of bodies in hand
+	heads map[chain.Hash]*entry // entries in memory that are headed and have no child but condemned ones
+	bytes int                   // of bodies in hand
 }
 
 func newTree(s Store, recent []Entry) *tree {
-	t := &tree{store: s, m: map[chain.Hash]*entry{}, heads: map[chain.Hash]bool{}}
+	t := &tree{store: s, m: map[chain.Hash]*entry{}, heads: map[chain.Hash]*entry{}}
 	for _, e := range recent {
 		t.put(&entry{Entry: e, stored: true})
 	}
@@ -67,12 +77,32 @@ func (t *tree) get(id chain.Hash) (*entry, error) {
 // put takes an entry into memory.
 func (t *tree) put(e *entry) {
 	t.m[e.id()] = e
-	if e.Status == Headed {
-		t.heads[e.id()] = true
-	}
+	t.crown(e)
 	if p := t.m[e.parent()]; p != nil {
-		delete(t.heads, p.id())
-		p.children = append(p.children, e.id())
+		p.children = append(p.children, e)
+		t.crown(p)
+	}
+}
+
+// putBranch takes a branch, oldest first, into memory as far as it is not there.
+func (t *tree) putBranch(branch []*entry) {
+	for i, e := range branch {
+		if t.m[e.id()] != nil {
+			continue
+		}
+		t.put(e)
+		if i+1 < len(branch) && t.m[branch[i+1].id()] != nil {
+			e.children = append(e.children, branch[i+1])
+		}
+	}
+}
+
+// crown notes whether e is a head, after it or a child of it changed.
+func (t *tree) crown(e *entry) {
+	if e.Status == Headed && !slices.ContainsFunc(e.children, (*entry).sound) {
+		t.heads[e.id()] = e
+	} else {
+		delete(t.heads, e.id())
 	}
 }
 
@@ -148,6 +178,7 @@ func (t *tree) branch(fork, end *entry) ([]*entry, error) {
 
 // hold keeps a body in hand.
 func (t *tree) hold(e *entry, b chain.CheckedBlock) {
+	t.drop(e)
 	e.body = &b
 	t.bytes += b.Size()
 }
@@ -168,30 +199,13 @@ func (t *tree) body(e *entry) (chain.CheckedBlock, error) {
 	return t.store.Body(e.id())
 }
 
-// cut removes a branch of headers without bodies, from its end down.
-func (t *tree) cut(e *entry) {
-	for e != nil && e.Status == Headed && len(e.children) == 0 {
-		t.remove(e)
-		parent := t.m[e.parent()]
-		if parent != nil {
-			parent.children = slices.DeleteFunc(parent.children, func(id chain.Hash) bool { return id == e.id() })
-		}
-		e = parent
-	}
-}
-
+// remove lets an entry in memory go.
 func (t *tree) remove(e *entry) {
 	t.drop(e)
 	delete(t.m, e.id())
 	delete(t.heads, e.id())
-}
-
-// forget removes entries from memory that lie below height: stored ones can be
-// read again, headers without a body can be asked for again.
-func (t *tree) forget(height uint64) {
-	for _, e := range t.m {
-		if e.State.Height < height {
-			t.remove(e)
-		}
+	if p := t.m[e.parent()]; p != nil {
+		p.children = slices.DeleteFunc(p.children, func(c *entry) bool { return c == e })
+		t.crown(p)
 	}
 }

@@ -1,0 +1,305 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"cairn/chain"
+	"cairn/mempool"
+	"cairn/node"
+	"cairn/p2p"
+	"cairn/rpc"
+)
+
+// Backend is the node as its RPC server sees it.
+func (d *Daemon) Backend() rpc.Backend {
+	return rpc.Backend{
+		Params: d.p, Open: d.snapshot, Pool: pool{d}, Network: network{d},
+		Mining: mining{d}, Convergence: agreement{d}, Control: control{d},
+	}
+}
+
+// snapshot is one moment of the chain. Headers without a body and the ends of
+// branches are the loop's to tell; all else is the store's.
+func (d *Daemon) snapshot() (rpc.Snapshot, error) {
+	return &moment{Reader: live{d.cfg.Store}, d: d}, nil
+}
+
+type live struct{ Store }
+
+// Close does nothing.
+func (live) Close() {}
+
+type moment struct {
+	Reader
+	d *Daemon
+}
+
+// Entry finds any header of the tree.
+func (m *moment) Entry(id chain.Hash) (node.Entry, error) {
+	e, err := m.Reader.Entry(id)
+	if !errors.Is(err, node.ErrUnknown) {
+		return e, err
+	}
+	var ok bool
+	if err := m.d.loop.do(m.d.life, func(chain.Time) { e, ok = m.d.loop.node.Entry(id) }); err != nil {
+		return e, err
+	}
+	if !ok {
+		return e, node.ErrUnknown
+	}
+	return e, nil
+}
+
+// Tips are the ends of all branches.
+func (m *moment) Tips() (tips []node.Entry, err error) {
+	err = m.d.loop.do(m.d.life, func(chain.Time) { tips = m.d.loop.node.Leaves() })
+	return tips, err
+}
+
+func transport(addr string) string {
+	if strings.Contains(addr, "/quic") {
+		return "quic"
+	}
+	return "tcp"
+}
+
+// pool is rpc.Pool.
+type pool struct{ d *Daemon }
+
+// Submit takes a transaction of our own user.
+func (p pool) Submit(ctx context.Context, tx *chain.Tx) error {
+	checked, err := chain.CheckTx(p.d.p, tx)
+	if err != nil {
+		return err
+	}
+	out, err := p.d.call(ctx, func(now chain.Time, pl node.Player) (node.Outcome, error) { return pl.Tx(now, node.Self, checked) })
+	switch {
+	case err != nil:
+		return err
+	case out.Verdict != node.Accept && !p.has(checked.ID()):
+		return out.Why
+	}
+	if err := p.d.net.PublishTx(tx); err != nil {
+		p.d.log.Warn("a transaction was not published; it is said again later", "id", checked.ID(), "err", err)
+	}
+	return nil
+}
+
+func (p pool) has(id chain.Hash) (yes bool) {
+	_ = p.d.loop.do(p.d.life, func(chain.Time) { yes = p.d.loop.node.Mempool().Has(id) })
+	return yes
+}
+
+// Try tells what Submit would say.
+func (p pool) Try(ctx context.Context, txs []*chain.Tx) []error {
+	errs := make([]error, len(txs))
+	checked := make([]chain.CheckedTx, len(txs))
+	for i, tx := range txs {
+		checked[i], errs[i] = chain.CheckTx(p.d.p, tx)
+	}
+	err := p.d.loop.do(ctx, func(chain.Time) {
+		for i := range checked {
+			if errs[i] == nil {
+				errs[i] = p.d.loop.node.Try(checked[i])
+			}
+		}
+	})
+	for i := range errs {
+		errs[i] = errors.Join(errs[i], err)
+	}
+	return errs
+}
+
+// Get finds a waiting transaction.
+func (p pool) Get(id chain.Hash) (e mempool.Entry, ok bool) {
+	_ = p.d.loop.do(p.d.life, func(chain.Time) {
+		e, ok = p.d.loop.node.Mempool().Get(id)
+	})
+	return e, ok
+}
+
+// List lists all that waits.
+func (p pool) List() (list []mempool.Entry) {
+	_ = p.d.loop.do(p.d.life, func(chain.Time) {
+		list = p.d.loop.node.Mempool().All()
+	})
+	return list
+}
+
+// Info sums the pool up.
+func (p pool) Info() (info rpc.PoolInfo) {
+	_ = p.d.loop.do(p.d.life, func(chain.Time) {
+		m := p.d.loop.node.Mempool()
+		least := rpc.Amount(m.Config().MinFeeRate)
+		info = rpc.PoolInfo{
+			Loaded: true, Count: m.Len(), Bytes: m.Bytes(), Usage: m.Bytes(), Fees: rpc.Amount(m.Fees()),
+			Max: m.Config().MaxBytes, MinFee: least, RelayFee: least, Increment: least,
+		}
+	})
+	return info
+}
+
+// Spender finds the waiting transaction that spends a coin.
+func (p pool) Spender(o chain.OutPoint) (tx chain.Hash, spent bool) {
+	_ = p.d.loop.do(p.d.life, func(chain.Time) { tx, spent = p.d.loop.node.Mempool().Spender(o) })
+	return tx, spent
+}
+
+// network is rpc.Network.
+type network struct{ d *Daemon }
+
+// Peers are the connected peers and what they claim.
+func (n network) Peers() []rpc.Peer {
+	claims := map[node.Peer]node.Claim{}
+	var now chain.Time
+	_ = n.d.loop.do(n.d.life, func(t chain.Time) {
+		now = t
+		for _, c := range n.d.loop.node.Claims() {
+			claims[c.Peer] = c
+		}
+	})
+	var list []rpc.Peer
+	for i, p := range n.d.net.Peers() {
+		r := rpc.Peer{
+			Number: i, ID: p2p.Name(p.Peer), Address: p.Addr, Agent: p.Agent, Inbound: p.Inbound,
+			Since: p.Since.Unix(), Ping: rpc.Seconds(p.Latency), Sent: uint64(p.Out), Received: uint64(p.In),
+			Transport: transport(p.Addr),
+		}
+		if c, ok := claims[p.Peer]; ok {
+			tip := c.Header.ID()
+			r.Tip, r.Height, r.Work = &tip, c.Height, c.Work
+			r.Age = rpc.Seconds(time.Duration(now-c.Seen) * time.Millisecond)
+			r.Offset = rpc.Seconds(time.Duration(c.Ahead) * time.Millisecond)
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+// Local is our own side.
+func (n network) Local() rpc.Local {
+	var behind chain.Time
+	_ = n.d.loop.do(n.d.life, func(chain.Time) { behind = n.d.loop.node.Behind() })
+	return rpc.Local{
+		ID: p2p.Name(n.d.net.ID()), Agent: n.d.cfg.Network.Agent, Listen: n.d.net.Addrs(),
+		Active: !n.d.off.Load(), Offset: rpc.Seconds(time.Duration(behind) * time.Millisecond),
+	}
+}
+
+// Connect dials a peer.
+func (n network) Connect(ctx context.Context, address string, keep bool) error {
+	err := n.d.net.Connect(ctx, address)
+	if !keep {
+		return errors.Join(err, n.d.net.Forget(address))
+	}
+	return err
+}
+
+// Forget dials an address no more.
+func (n network) Forget(address string) error { return n.d.net.Forget(address) }
+
+// Disconnect cuts a peer off.
+func (n network) Disconnect(peer string) error { return n.d.net.Disconnect(peer) }
+
+// SetActive opens or closes all connections.
+func (n network) SetActive(_ context.Context, on bool) error {
+	n.d.off.Store(!on)
+	n.d.net.SetActive(on)
+	return nil
+}
+
+// mining is rpc.Mining.
+type mining struct{ d *Daemon }
+
+// Status tells how the search goes.
+func (m mining) Status() rpc.MiningStatus {
+	s := m.d.miner.Status()
+	status := rpc.MiningStatus{
+		On: s.On, Hashrate: uint64(s.HashRate), Threads: s.Threads, Limit: uint64(s.Cap), Found: s.Blocks, Why: s.Waiting,
+	}
+	if m.d.cfg.HasPay {
+		status.Pay = &m.d.cfg.Pay
+	}
+	return status
+}
+
+// Start turns the miner on.
+func (m mining) Start(_ context.Context, threads int) error {
+	if !m.d.cfg.HasPay {
+		return rpc.Errorf(rpc.Misc, "nobody is paid for blocks: restart the node with --mine-to ADDRESS")
+	}
+	if threads > 0 {
+		m.d.miner.SetThreads(threads)
+	}
+	m.d.miner.Start()
+	return nil
+}
+
+// Stop turns it off.
+func (m mining) Stop(context.Context) error {
+	m.d.miner.Stop()
+	return nil
+}
+
+// Generate finds blocks one after the other.
+func (m mining) Generate(ctx context.Context, n int, pay chain.Address, tries uint64) ([]chain.Hash, error) {
+	var ids []chain.Hash
+	for len(ids) < n {
+		b, err := m.d.template(ctx, pay)
+		if err == nil {
+			b, err = m.d.miner.Solve(ctx, b)
+		}
+		if err == nil {
+			err = m.d.submit(ctx, b)
+		}
+		if err != nil {
+			return ids, err
+		}
+		ids = append(ids, b.ID())
+	}
+	return ids, nil
+}
+
+// control is rpc.Control.
+type control struct{ d *Daemon }
+
+// Stop begins to stop the program.
+func (c control) Stop() {
+	if c.d.cfg.Stop != nil {
+		c.d.cfg.Stop()
+	}
+}
+
+// Uptime is the time since the start.
+func (c control) Uptime() time.Duration { return time.Since(c.d.start) }
+
+// Version is the program's.
+func (c control) Version() string { return c.d.cfg.Version }
+
+// Warnings are what the person who runs the node should know.
+func (c control) Warnings() (list []string) {
+	var behind chain.Time
+	if c.d.loop.do(c.d.life, func(chain.Time) { behind = c.d.loop.node.Behind() }) != nil {
+		return []string{ErrStopped.Error()}
+	}
+	if int64(behind) > c.d.p.Ahead*1000 {
+		list = append(list, fmt.Sprintf("your clock is %d s behind your peers': set it", behind.Seconds()))
+	}
+	if c.d.off.Load() {
+		list = append(list, "the network is switched off: switch it on with setnetworkactive true")
+	}
+	return list
+}
+
+// Reorgs sums up the reorganisations since the start.
+func (c control) Reorgs() (r rpc.Reorgs) {
+	_ = c.d.loop.do(c.d.life, func(chain.Time) {
+		s := c.d.loop.node.ReorgStats()
+		r = rpc.Reorgs{Count: int(s.Count), Deepest: s.Deepest, Last: s.Last.Seconds()}
+	})
+	return r
+}

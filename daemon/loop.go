@@ -1,0 +1,97 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"cairn/chain"
+	"cairn/node"
+)
+
+// ErrStopped tells that the node is stopping and takes no more calls.
+var ErrStopped = errors.New("the node is stopping")
+
+// loop is the one goroutine that owns the node. Everybody else posts closures.
+type loop struct {
+	player node.Player // what peers, miner and users deal with: the node, or a traitor around it
+	node   *node.Node  // owned by run
+	clock  func() time.Time
+
+	calls chan func(now chain.Time)
+	ended chan struct{}
+	last  chain.Time // owned by run
+
+	mu    sync.Mutex
+	moved chan struct{} // closed, and replaced, when the best chain moves
+}
+
+func newLoop(n *node.Node, player node.Player, clock func() time.Time) *loop {
+	return &loop{
+		player: player, node: n, clock: clock,
+		calls: make(chan func(chain.Time), 256), ended: make(chan struct{}), moved: make(chan struct{}),
+	}
+}
+
+// run serves calls until ctx ends.
+func (l *loop) run(ctx context.Context) {
+	defer close(l.ended)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case call := <-l.calls:
+			call(l.now())
+		}
+	}
+}
+
+// now is the clock's time, never smaller than before: a node's time must not go
+// back, whatever the machine's clock does.
+func (l *loop) now() chain.Time {
+	l.last = max(l.last, chain.Time(l.clock().UnixMilli()))
+	return l.last
+}
+
+// do runs f in the loop and waits for it.
+func (l *loop) do(ctx context.Context, f func(now chain.Time)) error {
+	done := make(chan struct{})
+	call := func(now chain.Time) {
+		defer close(done)
+		f(now)
+	}
+	select {
+	case l.calls <- call:
+	case <-l.ended:
+		return ErrStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-done:
+		return nil
+	case <-l.ended:
+		select {
+		case <-done:
+			return nil
+		default:
+			return ErrStopped
+		}
+	}
+}
+
+// Moved returns a channel that is closed when the best chain moves next. Take it
+// before you look at the chain, and no move is missed.
+func (l *loop) Moved() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.moved
+}
+
+func (l *loop) wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.moved)
+	l.moved = make(chan struct{})
+}

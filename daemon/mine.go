@@ -1,0 +1,89 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"cairn/chain"
+	"cairn/node"
+)
+
+// source gives the miner templates.
+type source struct{ d *Daemon }
+
+// Template makes one in the loop.
+func (s source) Template(ctx context.Context) (*chain.Block, error) {
+	if !s.d.cfg.HasPay {
+		return nil, errors.New("nobody is paid for blocks: start the node with --mine-to ADDRESS")
+	}
+	return s.d.template(ctx, s.d.cfg.Pay)
+}
+
+func (d *Daemon) template(ctx context.Context, pay chain.Address) (*chain.Block, error) {
+	var b *chain.Block
+	var fault error
+	err := d.loop.do(ctx, func(now chain.Time) { b, fault = d.loop.player.Template(now, pay) })
+	return b, errors.Join(err, fault)
+}
+
+// found takes a block of our own miner.
+func (d *Daemon) found(ctx context.Context, b *chain.Block) error {
+	err := d.submit(ctx, b)
+	if err == nil {
+		d.log.Info("found a block", "height", b.Coinbase.Height, "id", b.ID().Short(), "txs", len(b.Txs))
+	}
+	return err
+}
+
+// submit takes a block made here, by the same door as anyone's, and tells the
+// peers.
+func (d *Daemon) submit(ctx context.Context, b *chain.Block) error {
+	txs, err := d.recall(ctx, b.Txs)
+	if err != nil {
+		return err
+	}
+	checked, err := chain.CheckBlock(d.p, b.Header, b.Coinbase, txs)
+	if err != nil {
+		return err
+	}
+	out, err := d.call(ctx, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Block(now, node.Self, checked) })
+	if err != nil {
+		return err
+	}
+	if out.Verdict != node.Accept {
+		return fmt.Errorf("our own block was not taken: %w", out.Why)
+	}
+	if err := d.net.PublishBlock(checked.Announce().Announcement()); err != nil {
+		d.log.Warn("a block was not published", "id", checked.ID(), "err", err)
+	}
+	return nil
+}
+
+// recall finds the checked forms of transactions in the pool, and checks only
+// those that are not there: no signature is verified twice.
+func (d *Daemon) recall(ctx context.Context, txs []*chain.Tx) ([]chain.CheckedTx, error) {
+	ids := make([]chain.Hash, len(txs))
+	for i, t := range txs {
+		ids[i] = t.ID()
+	}
+	checked := make([]chain.CheckedTx, len(txs))
+	var strangers []int
+	err := d.loop.do(ctx, func(chain.Time) {
+		for i, id := range ids {
+			e, ok := d.loop.node.Mempool().Get(id)
+			if checked[i] = e.Tx; !ok {
+				strangers = append(strangers, i)
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range strangers {
+		if checked[i], err = chain.CheckTx(d.p, txs[i]); err != nil {
+			return nil, err
+		}
+	}
+	return checked, nil
+}

@@ -1,0 +1,277 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"cairn/chain"
+	"cairn/node"
+	"cairn/p2p"
+)
+
+// GossipTx hears a loose transaction.
+func (d *Daemon) GossipTx(ctx context.Context, from node.Peer, tx *chain.Tx) node.Verdict {
+	checked, err := chain.CheckTx(d.p, tx)
+	if err != nil {
+		return node.Reject
+	}
+	return d.verdict(ctx, "transaction", checked.ID(), from, func(now chain.Time, p node.Player) (node.Outcome, error) {
+		return p.Tx(now, from, checked)
+	})
+}
+
+// GossipBlock hears an announcement.
+func (d *Daemon) GossipBlock(ctx context.Context, from node.Peer, a *chain.Announcement) node.Verdict {
+	checked, err := chain.CheckAnnouncement(d.p, a)
+	if err != nil {
+		return node.Reject
+	}
+	return d.verdict(ctx, "block", checked.ID(), from, func(now chain.Time, p node.Player) (node.Outcome, error) {
+		return p.Announced(now, from, checked)
+	})
+}
+
+// GossipTip hears a claim of a tip.
+func (d *Daemon) GossipTip(ctx context.Context, from node.Peer, t node.TipClaim) node.Verdict {
+	return d.verdict(ctx, "tip", t.Header.ID(), from, func(now chain.Time, p node.Player) (node.Outcome, error) {
+		return p.Tip(now, from, t)
+	})
+}
+
+func (d *Daemon) verdict(ctx context.Context, what string, id chain.Hash, from node.Peer, act func(chain.Time, node.Player) (node.Outcome, error)) node.Verdict {
+	out, err := d.call(ctx, act)
+	if err != nil {
+		return node.Ignore
+	}
+	if out.Verdict != node.Accept && !errors.Is(out.Why, node.ErrKnown) {
+		d.log.Debug("not passed on", "what", what, "id", id, "why", out.Why, "from", p2p.Name(from))
+	}
+	return out.Verdict
+}
+
+// Answer answers a peer's request. Bodies are read here, beside the loop.
+func (d *Daemon) Answer(ctx context.Context, from node.Peer, q node.Request) (node.Answer, error) {
+	var a node.Answer
+	var fault error
+	err := d.loop.do(ctx, func(now chain.Time) { a, fault = d.loop.player.Answer(now, from, q) })
+	if err = errors.Join(err, fault); err != nil {
+		return node.Answer{}, err
+	}
+	var bodies []*chain.Block
+	for _, id := range a.Load {
+		b, err := d.cfg.Store.Body(id)
+		if err != nil {
+			return node.Answer{}, err
+		}
+		bodies = append(bodies, b.Block())
+	}
+	a.Fill(q.Want, bodies)
+	return a, nil
+}
+
+// Joined greets a new peer.
+func (d *Daemon) Joined(p node.Peer) {
+	d.goes(func() {
+		select {
+		case <-d.greet:
+			d.hello(p)
+		case <-d.life.Done():
+		}
+	})
+}
+
+func (d *Daemon) hello(p node.Peer) {
+	var q node.Request
+	if d.loop.do(d.life, func(now chain.Time) {
+		q = node.Request{Want: node.WantHello, Hello: d.loop.node.OurHello(now)}
+	}) != nil {
+		return
+	}
+	a, err := d.net.Ask(d.life, p, q)
+	if err != nil {
+		d.log.Debug("no hello", "peer", p2p.Name(p), "err", err)
+		return
+	}
+	out, err := d.call(d.life, func(now chain.Time, pl node.Player) (node.Outcome, error) { return pl.Hello(now, p, a.Hello) })
+	if err == nil && out.Verdict == node.Reject {
+		d.log.Warn("peer refused", "peer", p2p.Name(p), "why", out.Why)
+		_ = d.net.Disconnect(p2p.Name(p))
+	}
+}
+
+// Left forgets a peer's connection.
+func (d *Daemon) Left(p node.Peer) {
+	_ = d.loop.do(d.life, func(now chain.Time) { d.loop.player.Left(now, p) })
+}
+
+// ask fetches one thing and feeds the answer back.
+func (d *Daemon) ask(a node.Ask) {
+	got, err := d.net.Ask(d.life, a.From, a.Request)
+	if err == nil {
+		err = d.feed(a, got)
+	}
+	if err == nil || d.life.Err() != nil {
+		return
+	}
+	d.log.Debug("a request failed", "want", a.Request.Want, "peer", p2p.Name(a.From), "err", err)
+	_, _ = d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) {
+		return p.Failed(now, a.From, a.Request)
+	})
+}
+
+// feed hands an answer to the player. An error means that the request failed, at
+// least in part.
+func (d *Daemon) feed(a node.Ask, got node.Answer) error {
+	switch a.Request.Want {
+	case node.WantHeaders:
+		return d.feedHeaders(a.From, got.Headers)
+	case node.WantBodies:
+		return d.feedBodies(a, got.Blocks)
+	case node.WantTxs:
+		return d.feedTxs(a, got.Txs)
+	case node.WantPool:
+		_, err := d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Pool(now, a.From, got.IDs) })
+		return err
+	case node.WantPoolTxs:
+		return d.feedPool(a.From, got.Txs)
+	}
+	return fmt.Errorf("nothing feeds an answer to request %d", a.Request.Want)
+}
+
+func (d *Daemon) feedHeaders(from node.Peer, hs []chain.Header) error {
+	for _, h := range hs {
+		if err := chain.CheckHeader(d.p, h); err != nil {
+			d.blame(from, err)
+			return err
+		}
+	}
+	out, err := d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Headers(now, from, hs) })
+	d.judge(from, out)
+	return err
+}
+
+var errShort = errors.New("the answer lacks what was asked for")
+
+// feedBodies checks blocks and hands them over, each as soon as it is checked.
+// What is missing or wrong counts as failed.
+func (d *Daemon) feedBodies(a node.Ask, blocks []*chain.Block) error {
+	missing := slices.Clone(a.Request.IDs)
+	for _, b := range blocks {
+		id := b.ID()
+		if !slices.Contains(missing, id) {
+			d.blame(a.From, errors.New("an answer with a block that nobody asked for"))
+			break
+		}
+		if err := chain.CheckRoot(b.Header, b.Leaves()); err != nil {
+			d.blame(a.From, err)
+			break
+		}
+		if err := d.feedBody(a.From, b); err != nil {
+			return err
+		}
+		missing = slices.DeleteFunc(missing, func(m chain.Hash) bool { return m == id })
+	}
+	if len(missing) > 0 {
+		return errShort
+	}
+	return nil
+}
+
+func (d *Daemon) feedBody(from node.Peer, b *chain.Block) error {
+	checked, err := d.check(b)
+	out, fault := d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) {
+		if err != nil {
+			return p.Broken(now, from, b.ID(), err)
+		}
+		return p.Block(now, from, checked)
+	})
+	d.judge(from, out)
+	return fault
+}
+
+// check checks a whole block, its signatures on all cores.
+func (d *Daemon) check(b *chain.Block) (chain.CheckedBlock, error) {
+	txs, err := checkTxs(d.p, b.Txs)
+	if err != nil {
+		return chain.CheckedBlock{}, err
+	}
+	return chain.CheckBlock(d.p, b.Header, b.Coinbase, txs)
+}
+
+// checkTxs checks transactions in one piece a core.
+func checkTxs(p *chain.Params, txs []*chain.Tx) ([]chain.CheckedTx, error) {
+	cores := runtime.GOMAXPROCS(0)
+	size := max(4, (len(txs)+cores-1)/cores)
+	checked := make([]chain.CheckedTx, len(txs))
+	var g errgroup.Group
+	for i := 0; i < len(txs); i += size {
+		end := min(i+size, len(txs))
+		g.Go(func() error {
+			part, err := chain.CheckTxs(p, txs[i:end])
+			copy(checked[i:], part)
+			return err
+		})
+	}
+	return checked, g.Wait()
+}
+
+// feedTxs hands over the transactions that an announced block lacked here.
+func (d *Daemon) feedTxs(a node.Ask, txs []*chain.Tx) error {
+	if len(txs) < len(a.Expect) {
+		return errShort
+	}
+	for i, id := range a.Expect {
+		if txs[i].ID() != id {
+			d.blame(a.From, errors.New("an answer with another transaction than was asked for"))
+			return errShort
+		}
+	}
+	block := a.Request.IDs[0]
+	checked, err := checkTxs(d.p, txs)
+	_, fault := d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) {
+		if err != nil {
+			return p.Broken(now, a.From, block, err)
+		}
+		return p.Filled(now, a.From, block, checked)
+	})
+	return fault
+}
+
+// feedPool hands over a peer's waiting transactions, and passes on what is new
+// to us: our side of a network that was split has not heard them.
+func (d *Daemon) feedPool(from node.Peer, txs []*chain.Tx) error {
+	for _, tx := range txs {
+		checked, err := chain.CheckTx(d.p, tx)
+		if err != nil {
+			d.blame(from, err)
+			return err
+		}
+		out, err := d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Tx(now, from, checked) })
+		if err != nil {
+			return err
+		}
+		if out.Verdict == node.Accept {
+			d.logPublish(d.net.PublishTx(tx))
+		}
+	}
+	return nil
+}
+
+// judge blames a peer whose answer was rejected.
+func (d *Daemon) judge(from node.Peer, out node.Outcome) {
+	if out.Verdict == node.Reject {
+		d.blame(from, out.Why)
+	}
+}
+
+func (d *Daemon) blame(from node.Peer, why error) {
+	if from != node.Self {
+		d.log.Info("a peer breaks the rules", "peer", p2p.Name(from), "why", why)
+		d.net.Blame(from)
+	}
+}
