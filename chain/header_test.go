@@ -233,6 +233,23 @@ func TestMetIsAtMost(t *testing.T) {
 	}
 }
 
+// A target beside a block id, both as numbers with the lowest byte first.
+func TestLittleEndianIsAnIDThatIsJustMet(t *testing.T) {
+	target, _ := chain.Bits(0x1b04864c).Target()
+	id := chain.Hash(target.LittleEndian())
+	if id.String() != target.String() || !target.Met(id) {
+		t.Errorf("%v, want %v", id, target)
+	}
+	for i := range id { // one more
+		if id[i]++; id[i] != 0 {
+			break
+		}
+	}
+	if target.Met(id) {
+		t.Errorf("%v meets %v", id, target)
+	}
+}
+
 func TestWorkNeverWraps(t *testing.T) {
 	most := chain.WorkFromBytes([32]byte(unhex(t, strings.Repeat("ff", 32))))
 	one, two := chain.NewWork(1), chain.NewWork(2)
@@ -279,6 +296,11 @@ func TestTextForms(t *testing.T) {
 		t.Errorf("%s reads as %v, %v", text, work, err)
 	}
 	h := chain.SumHash(nil)
+	var back chain.Hash
+	text, _ = h.MarshalText()
+	if err := back.UnmarshalText(text); err != nil || back != h || h.Short() != string(text[56:]) {
+		t.Errorf("%s reads as %v, %v, short %s", text, back, err, h.Short())
+	}
 	if got, err := chain.ParseHash(h.String()); err != nil || got != h {
 		t.Errorf("%v reads as %v, %v", h, got, err)
 	}

@@ -391,6 +391,13 @@ func TestTheUnbentSceneHolds(t *testing.T) {
 			}
 			return errors.New("no coin is just mature")
 		},
+		"fees near the maximum": func() error {
+			s := newScene()
+			tx := chaintest.Pay(s.p, s.huge(1, chain.MaxAmount), chaintest.Key(0), chain.MaxAmount-1, chain.Output{Value: 1})
+			b := chaintest.Next(s.p, s.State, chaintest.Address(1))
+			b.Txs, b.Coinbase.Outputs[0].Value = []*chain.Tx{tx}, chain.MaxAmount
+			return s.block(chaintest.Seal(s.p, b))
+		},
 		"chained in a block": func() error {
 			s := newScene()
 			then := chaintest.Pay(s.p, chaintest.Outs(s.tx, 6)[0], chaintest.Key(1), 2)
