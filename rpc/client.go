@@ -29,15 +29,15 @@ type Client struct {
 }
 
 // Dial makes a client of the node at addr (host:port). Nothing is sent yet.
+//
+// Each call has a connection of its own. A kept one may belong to a node that is
+// gone, and a call that fails on it cannot be sent again: it may have been heard.
 func Dial(addr string, auth Auth) *Client {
 	return &Client{addr: addr, auth: auth, http: &http.Client{Transport: &http.Transport{
-		DialContext:         (&net.Dialer{}).DialContext, // never through a proxy: the node is near
-		MaxIdleConnsPerHost: 4,
+		Proxy:             nil, // the node is near
+		DisableKeepAlives: true,
 	}}}
 }
-
-// Close lets idle connections go.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Addr is the node's address.
 func (c *Client) Addr() string { return c.addr }

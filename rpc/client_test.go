@@ -16,16 +16,10 @@ import (
 	"cairn/chain"
 )
 
-func dial(t *testing.T, addr string, auth Auth) *Client {
-	c := Dial(addr, auth)
-	t.Cleanup(c.Close)
-	return c
-}
-
 func TestClient(t *testing.T) {
 	w := newWorld(t)
 	s := serve(t, w)
-	for _, c := range []*Client{dial(t, s.Addr(), Cookie(s.cfg.Cookie)), dial(t, s.Addr(), Password(testUser, testPassword))} {
+	for _, c := range []*Client{Dial(s.Addr(), Cookie(s.cfg.Cookie)), Dial(s.Addr(), Password(testUser, testPassword))} {
 		var h Header
 		if err := c.Call(context.Background(), "getblockheader", &h, w.names["a3"].ID()); err != nil || h.Height != 3 {
 			t.Errorf("height %d, %v", h.Height, err)
@@ -52,7 +46,7 @@ func TestClient(t *testing.T) {
 func TestClientOutlivesNode(t *testing.T) {
 	w := newWorld(t)
 	s := serve(t, w)
-	c := dial(t, s.Addr(), Cookie(s.cfg.Cookie))
+	c := Dial(s.Addr(), Cookie(s.cfg.Cookie))
 	if err := c.Call(context.Background(), "uptime", nil); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +76,7 @@ func TestClientDenied(t *testing.T) {
 		"it has no colon":         Cookie(broken),
 		"no such user and passwo": Password("someone", "else"),
 	} {
-		err := dial(t, s.Addr(), auth).Call(context.Background(), "uptime", nil)
+		err := Dial(s.Addr(), auth).Call(context.Background(), "uptime", nil)
 		if !errors.Is(err, ErrDenied) || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
@@ -97,7 +91,7 @@ func TestClientMeetsStranger(t *testing.T) {
 			io.WriteString(w, body)
 		}))
 		t.Cleanup(server.Close)
-		err := dial(t, server.Listener.Addr().String(), Password("a", "b")).Call(context.Background(), "uptime", nil)
+		err := Dial(server.Listener.Addr().String(), Password("a", "b")).Call(context.Background(), "uptime", nil)
 		if err == nil {
 			t.Fatalf("%q was taken for an answer", body)
 		}
@@ -119,7 +113,7 @@ func TestClientMeetsStranger(t *testing.T) {
 			c.Close()
 		}
 	}()
-	err = dial(t, silent.Addr().String(), Password("a", "b")).Call(context.Background(), "uptime", nil)
+	err = Dial(silent.Addr().String(), Password("a", "b")).Call(context.Background(), "uptime", nil)
 	if err == nil || errors.Is(err, ErrNoNode) || !strings.Contains(err.Error(), "ask the node at") {
 		t.Errorf("hung up on: %v", err)
 	}
@@ -128,7 +122,7 @@ func TestClientMeetsStranger(t *testing.T) {
 func TestClientLearnsNetwork(t *testing.T) {
 	w := newWorld(t)
 	s := serve(t, w)
-	p, err := dial(t, s.Addr(), Cookie(s.cfg.Cookie)).Network(context.Background())
+	p, err := Dial(s.Addr(), Cookie(s.cfg.Cookie)).Network(context.Background())
 	if err != nil || p.Name != "easy" || p.GenesisID() != w.p.GenesisID() || p.Maturity != w.p.Maturity {
 		t.Errorf("%+v, %v", p, err)
 	}
@@ -137,7 +131,7 @@ func TestClientLearnsNetwork(t *testing.T) {
 	b := w.backend()
 	b.Params = &liar
 	s.backend = b
-	if _, err = dial(t, s.Addr(), Cookie(s.cfg.Cookie)).Network(context.Background()); err == nil || !strings.Contains(err.Error(), "do not trust it") {
+	if _, err = Dial(s.Addr(), Cookie(s.cfg.Cookie)).Network(context.Background()); err == nil || !strings.Contains(err.Error(), "do not trust it") {
 		t.Errorf("a false main network: %v", err)
 	}
 }

@@ -148,8 +148,10 @@ func TestShapes(t *testing.T) {
 		{`{"method":"uptime"} {}`, 500, `{"result":null,"error":{"code":-32700,"message":"Parse error"},"id":null}`},
 		{" \n{\"method\" : \"getblockhash\" , \"params\" : [ 99 ] }\t", 500, `{"result":null,"error":{"code":-8,"message":"Block height out of range"},"id":null}`},
 		{`[]`, 200, `[]`},
-		{`[{"method":"getblockcount","id":1},{"jsonrpc":"2.0","method":"uptime"},5,{"jsonrpc":"2.0","method":"uptime","id":"b"}]`, 200,
-			`[{"result":5,"error":null,"id":1},{"result":null,"error":{"code":-32600,"message":"Invalid Request object"},"id":null},{"jsonrpc":"2.0","result":90,"id":"b"}]`},
+		{
+			`[{"method":"getblockcount","id":1},{"jsonrpc":"2.0","method":"uptime"},5,{"jsonrpc":"2.0","method":"uptime","id":"b"}]`, 200,
+			`[{"result":5,"error":null,"id":1},{"result":null,"error":{"code":-32600,"message":"Invalid Request object"},"id":null},{"jsonrpc":"2.0","result":90,"id":"b"}]`,
+		},
 		{`[{"jsonrpc":"2.0","method":"uptime"},{"jsonrpc":"2.0","method":"uptime"}]`, 204, ``},
 		{`[[]]`, 200, `[{"result":null,"error":{"code":-32600,"message":"Invalid Request object"},"id":null}]`},
 	} {
@@ -289,7 +291,6 @@ func TestCallerHangsUp(t *testing.T) {
 	w.hold, w.held = make(chan struct{}), make(chan struct{})
 	s := serve(t, w)
 	c := Dial(s.Addr(), Password(testUser, testPassword))
-	defer c.Close()
 	ctx, hangUp := context.WithCancel(context.Background())
 	go func() { <-w.held; hangUp() }()
 	err := c.Call(ctx, "generatetoaddress", nil, 1, w.p.FormatAddress(chaintest.Address(1)))

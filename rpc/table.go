@@ -30,11 +30,6 @@ type param struct {
 	doc      string
 }
 
-func (p param) orNot() param {
-	p.optional = true
-	return p
-}
-
 // call is one call on its way through a handler.
 type call struct {
 	*Backend
