@@ -308,7 +308,7 @@ func TestRecheckDropsWhatTheNewTipForbids(t *testing.T) {
 func TestAChildPaysForItsParent(t *testing.T) {
 	p := mempool.New(mempool.Config{})
 	parent := pay(300, 2, coin(1))
-	child := pay(9000, 1, out(parent, 0))
+	child := pay(9000, 2, out(parent, 0))
 	poor := pay(300, 1, out(parent, 1))
 	other := pay(1000, 1, coin(2))
 	add(t, p, parent, child, poor, other)
