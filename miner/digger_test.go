@@ -128,3 +128,13 @@ func TestFindsBehindTheEndOfTheNonceSpace(t *testing.T) {
 		t.Errorf("extra nonce moved by %d only", furthest)
 	}
 }
+
+// Two miners of one address are given the same templates: they must not do the
+// same work.
+func TestMinersStartApart(t *testing.T) {
+	a, b := newWorld(never).miner(t, 1, 0), newWorld(never).miner(t, 1, 0)
+	// Closer than this has a chance of one in 2³¹.
+	if d := int64(a.extra.Load() - b.extra.Load()); -1<<32 < d && d < 1<<32 {
+		t.Errorf("extra nonces start only %d apart", d)
+	}
+}

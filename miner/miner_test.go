@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -108,7 +109,24 @@ func TestNoBlockOnAnOldTipIsHandedOver(t *testing.T) {
 	})
 }
 
-// The same, but only fees grew: the block that was found is as good as any.
+// The keeper sees a block and a renewal in one moment: whichever it takes first,
+// the renewal counts.
+func TestRenewalComesBeforeTheBlock(t *testing.T) {
+	w := newWorld(easy)
+	s := newShift(w.miner(t, 1, 0))
+	defer s.end()
+	s.again = time.NewTimer(retry)
+	s.fetch()
+	old, _ := w.Template(t.Context())
+	w.set(func() { w.tip = stone("theirs") })
+	s.renew <- struct{}{}
+	s.judge(old)
+	if n, st := len(w.blocks()), s.m.Status(); n != 0 || st.Stale != 1 {
+		t.Errorf("%d blocks handed over, status %+v", n, st)
+	}
+}
+
+// Only fees grew: the block that was found meanwhile is as good as any.
 func TestABlockSurvivesGrowingFees(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(easy)
@@ -276,11 +294,16 @@ func TestThreadsWhileRunning(t *testing.T) {
 		w := newWorld(never)
 		m := w.miner(t, 1, 10_000)
 		m.Start()
+		synctest.Wait()
+		others := runtime.NumGoroutine() - 1
 		for _, n := range []int{5, 2, 1, 7} {
 			m.SetThreads(n)
 			time.Sleep(time.Second)
 			if st := m.Status(); st.Threads != n || st.Waiting != "" {
 				t.Errorf("%d threads: %+v", n, st)
+			}
+			if got := runtime.NumGoroutine() - others; got != n {
+				t.Errorf("%d goroutines search, expected %d", got, n)
 			}
 		}
 		m.SetThreads(0)

@@ -133,22 +133,22 @@ func (s *shift) work(ctx context.Context, limit *limit) {
 		if err != nil {
 			return
 		}
-		t := s.task(ctx)
-		if t == nil {
+		now := s.await(ctx)
+		if now == nil {
 			return
 		}
-		if b := d.dig(t, n); b != nil && !s.hand(b) {
+		if b := d.dig(now.task, n); b != nil && !s.hand(b, now) {
 			return
 		}
 	}
 }
 
-// task waits for a task to be shown; nil if ctx ended first.
-func (s *shift) task(ctx context.Context) *task {
+// await waits until a task is shown; nil if ctx ended first.
+func (s *shift) await(ctx context.Context) *show {
 	for {
 		now := s.shown.Load()
 		if now.task != nil {
-			return now.task
+			return now
 		}
 		select {
 		case <-now.over:
@@ -158,11 +158,17 @@ func (s *shift) task(ctx context.Context) *task {
 	}
 }
 
-// hand gives a block to the keeper, even if the thread was replaced meanwhile;
-// false if the shift has ended.
-func (s *shift) hand(b *chain.Block) bool {
+// hand gives a block to the keeper, even if the thread was replaced meanwhile,
+// and waits until something else is shown than what it was found on: the thread
+// would only find a sibling. False if the shift has ended.
+func (s *shift) hand(b *chain.Block, on *show) bool {
 	select {
 	case s.solved <- b:
+	case <-s.ctx.Done():
+		return false
+	}
+	select {
+	case <-on.over: // the keeper took the block, or showed another task before
 		return true
 	case <-s.ctx.Done():
 		return false

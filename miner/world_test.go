@@ -55,8 +55,6 @@ func template(prev chain.Hash, bits chain.Bits, tag string) *chain.Block {
 	return b
 }
 
-func tag(b *chain.Block) string { return string(b.Coinbase.Extra[ExtraNonce:]) }
-
 func extra(b *chain.Block) uint64 { return binary.LittleEndian.Uint64(b.Coinbase.Extra) }
 
 // mustProve fails the test unless b is tmpl with its proof and nothing else changed.
