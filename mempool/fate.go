@@ -53,12 +53,12 @@ func (p *Pool) Fate(id chain.Hash) (Fate, bool) {
 	return p.done.get(id)
 }
 
-// Since returns up to max changes from number seq on (all if max < 1), and the
+// Since returns up to most changes from number seq on (all if most < 1), and the
 // number to ask with next. With gap, some are forgotten, or seq is from another
 // life of this node: read All again and go on from next. The first change has
 // number 0; Seq is the number of the next.
-func (p *Pool) Since(seq uint64, max int) (changes []Change, next uint64, gap bool) {
-	return p.journal.since(seq, max)
+func (p *Pool) Since(seq uint64, most int) (changes []Change, next uint64, gap bool) {
+	return p.journal.since(seq, most)
 }
 
 // Seq is the number of the next change.

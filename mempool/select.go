@@ -24,7 +24,7 @@ func (p *Pool) Select(maxBytes int) []chain.CheckedTx {
 // empty pool gains most, parents first.
 func (p *Pool) IDs(most int) []chain.Hash {
 	list := p.pick(math.MaxInt, most)
-	return ids(list[:min(most, len(list))])
+	return ids(list[:max(0, min(most, len(list)))])
 }
 
 func (p *Pool) pick(room, most int) (chosen []*entry) {

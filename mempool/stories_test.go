@@ -99,6 +99,25 @@ func TestAFullPoolKeepsWhatPaysBest(t *testing.T) {
 	}
 }
 
+func TestOfEqualsTheHigherIDIsEvicted(t *testing.T) {
+	small := chain.TxSize(1, 1, 0)
+	p := mempool.New(mempool.Config{MaxBytes: 4 * small, MaxTxSize: 4 * small})
+	var equals []chain.CheckedTx
+	for i := range uint32(4) {
+		equals = append(equals, pay(1000, 1, coin(i)))
+	}
+	add(t, p, equals...)
+	slices.SortFunc(equals, func(a, b chain.CheckedTx) int { return a.ID().Compare(b.ID()) })
+	better := pay(1001, 1, coin(9))
+	add(t, p, better)
+	waits(t, p, append(equals[:3:3], better)...)
+	for i, tx := range p.Select(1_000_000)[1:] {
+		if tx.ID() != equals[i].ID() {
+			t.Errorf("of equals number %d is not the lower id", i)
+		}
+	}
+}
+
 func TestAChildAndThenItsParentAreEvicted(t *testing.T) {
 	small := chain.TxSize(1, 1, 0)
 	pays := func(rate int, c chain.OutPoint) chain.CheckedTx { return pay(chain.Amount(rate*small), 1, c) }
@@ -323,6 +342,9 @@ func TestAChildPaysForItsParent(t *testing.T) {
 		if want := []chain.CheckedTx{other, parent}; tx.ID() != want[i].ID() {
 			t.Errorf("in a small block place %d is wrong", i)
 		}
+	}
+	if ids := p.IDs(-1); ids != nil {
+		t.Errorf("fewer than none are %v", ids)
 	}
 	if ids := p.IDs(1); len(ids) != 1 || ids[0] != parent.ID() {
 		t.Errorf("the best id is %v", ids)
