@@ -285,6 +285,31 @@ func TestWaitingCall(t *testing.T) {
 	}
 }
 
+// Who does not listen is cut off when the time to end is over, and Close says so.
+func TestCloseCutsOff(t *testing.T) {
+	w := newWorld(t)
+	w.hold, w.held, w.deaf = make(chan struct{}), make(chan struct{}), true
+	s := serve(t, w)
+	ended := make(chan error)
+	go func() {
+		c := Dial(s.Addr(), Password(testUser, testPassword))
+		ended <- c.Call(context.Background(), "generatetoaddress", nil, 1, w.p.FormatAddress(chaintest.Address(1)))
+	}()
+	<-w.held
+	over, end := context.WithCancel(context.Background())
+	end()
+	if err := s.Close(over); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "1 rpc calls were cut off") {
+		t.Errorf("close: %v", err)
+	}
+	if err := <-ended; err == nil {
+		t.Error("the call was answered")
+	}
+	if _, err := os.Stat(s.cfg.Cookie); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the cookie is still there: %v", err)
+	}
+	close(w.hold)
+}
+
 // When the caller hangs up, what it waited for is given up.
 func TestCallerHangsUp(t *testing.T) {
 	w := newWorld(t)

@@ -51,7 +51,7 @@ type ChainInfo struct {
 	Prefix     string     `json:"prefix"`   // of addresses
 	Maturity   uint64     `json:"maturity"` // blocks before a coinbase may be spent
 	Spacing    int64      `json:"spacing"`  // seconds between blocks that the difficulty aims at
-	Warnings   []string   `json:"warnings"`
+	Warnings   string     `json:"warnings"`
 }
 
 func getBlockchainInfo(c *call) (*ChainInfo, error) {
@@ -77,7 +77,7 @@ func getBlockchainInfo(c *call) (*ChainInfo, error) {
 		Bits: s.Bits, Target: target(s.Bits), Difficulty: difficulty(s.Bits), Time: s.Time, MedianTime: median,
 		Progress: progress(s.Height, best.Height), Syncing: best.ID != s.ID, Work: s.Work,
 		Genesis: c.Params.GenesisID(), Prefix: c.Params.Prefix, Maturity: c.Params.Maturity, Spacing: c.Params.Spacing,
-		Warnings: warnings(c.Control),
+		Warnings: warning(c.Control),
 	}, nil
 }
 

@@ -1,6 +1,8 @@
 package rpc
 
 import (
+	"strings"
+
 	"cairn/chain"
 )
 
@@ -75,6 +77,9 @@ func warnings(control Control) []string {
 	}
 	return clean
 }
+
+// warning is all of them in one text, as clients of Bitcoin Core expect it there.
+func warning(control Control) string { return strings.Join(warnings(control), "; ") }
 
 func uptime(c *call) (int64, error) { return int64(c.Control.Uptime().Seconds()), nil }
 

@@ -35,7 +35,7 @@ type MiningInfo struct {
 	Rate        uint64       `json:"hashespersec"`
 	Mining      MiningStatus `json:"mining"`
 	Pay         string       `json:"pay,omitempty"` // the address that our blocks pay
-	Warnings    []string     `json:"warnings"`
+	Warnings    string       `json:"warnings"`
 }
 
 // NextBlock is what the next block must be like.
@@ -64,7 +64,7 @@ func getMiningInfo(c *call) (*MiningInfo, error) {
 		Blocks: s.Height, Bits: s.Bits, Target: target(s.Bits), Difficulty: difficulty(s.Bits),
 		NetworkRate: rate, Pooled: c.Pool.Info().Count, Chain: c.Params.Name, Next: next(c.Params, s),
 		Generate: mining.On, Threads: mining.Threads, Rate: mining.Hashrate, Mining: mining,
-		Warnings: warnings(c.Control),
+		Warnings: warning(c.Control),
 	}
 	if mining.Pay != nil {
 		info.Pay = c.Params.FormatAddress(*mining.Pay)

@@ -4,6 +4,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 )
 
 func networkMethods() []method {
@@ -27,6 +28,7 @@ func getPeerInfo(c *call) ([]Peer, error) {
 	for i := range peers {
 		p := &peers[i]
 		p.Address, p.Bind, p.Agent = Clean(p.Address), Clean(p.Bind), Clean(p.Agent)
+		p.Whole = int64(time.Duration(p.Offset) / time.Second)
 	}
 	return peers, nil
 }
@@ -52,7 +54,7 @@ type NetworkInfo struct {
 	ID        string         `json:"peer_id"`
 	Listen    []string       `json:"listen"` // multiaddrs
 	Addresses []LocalAddress `json:"localaddresses"`
-	Warnings  []string       `json:"warnings"`
+	Warnings  string         `json:"warnings"`
 }
 
 // LocalAddress is a place where peers can reach us.
@@ -66,9 +68,9 @@ func getNetworkInfo(c *call) (*NetworkInfo, error) {
 	local, peers, pool := c.Network.Local(), c.Network.Peers(), c.Pool.Info()
 	info := &NetworkInfo{
 		Version: versionNumber(c.Control.Version()), Agent: Clean(local.Agent), Protocol: protocolVersion, Relay: true,
-		Offset: int64(local.Offset / 1e9), Active: local.Active, Peers: len(peers),
+		Offset: int64(time.Duration(local.Offset) / time.Second), Active: local.Active, Peers: len(peers),
 		RelayFee: pool.RelayFee, Increment: pool.Increment, ID: local.ID, Listen: list(local.Listen),
-		Addresses: []LocalAddress{}, Warnings: warnings(c.Control),
+		Addresses: []LocalAddress{}, Warnings: warning(c.Control),
 	}
 	for _, p := range peers {
 		if p.Inbound {

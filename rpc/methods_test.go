@@ -33,7 +33,7 @@ func TestChainAsTold(t *testing.T) {
 	equal(t, "progress", info.Progress, 1)
 	equal(t, "syncing", info.Syncing, false)
 	equal(t, "median of heights 0 to 5", info.MedianTime, w.names["a3"].Header().Time)
-	equal(t, "warning, cleaned", info.Warnings[0], `peer \x1b[31mX says no`)
+	equal(t, "warning, cleaned", info.Warnings, `peer \x1b[31mX says no`)
 
 	equal(t, "count", get[uint64](t, s, "getblockcount"), 5)
 	equal(t, "best", get[chain.Hash](t, s, "getbestblockhash"), tip)
@@ -353,6 +353,7 @@ func TestNetwork(t *testing.T) {
 	peers := get[[]Peer](t, s, "getpeerinfo")
 	equal(t, "peers", len(peers), 2)
 	equal(t, "agent, cleaned", peers[0].Agent, `cairn\x1b[2J`)
+	equal(t, "clock, in whole seconds", peers[1].Whole, -2)
 	equal(t, "count", get[int](t, s, "getconnectioncount"), 2)
 	info := get[NetworkInfo](t, s, "getnetworkinfo")
 	equal(t, "version", info.Version, 10203)

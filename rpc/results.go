@@ -18,8 +18,9 @@ type Peer struct {
 	Ping      Seconds     `json:"pingtime"`
 	Sent      uint64      `json:"bytessent"`
 	Received  uint64      `json:"bytesrecv"`
-	Offset    Seconds     `json:"timeoffset"` // its clock minus ours
-	Tip       *chain.Hash `json:"tip"`        // that it claims to follow; null if it did not say yet
+	Offset    Seconds     `json:"clock_offset"` // its clock minus ours,
+	Whole     int64       `json:"timeoffset"`   // and the same in whole seconds, as Bitcoin Core tells it; filled in by the server
+	Tip       *chain.Hash `json:"tip"`          // that it claims to follow; null if it did not say yet
 	Height    uint64      `json:"height"`
 	Work      chain.Work  `json:"work"`
 	Age       Seconds     `json:"age"` // of that claim
