@@ -151,31 +151,51 @@ func fits(t *testing.T, b *Badger, step node.Step) {
 func TestWeightIsBadgers(t *testing.T) {
 	b := openBadger(t, chaintest.Easy(), t.TempDir())
 	room := b.disk.room()
-	for name, value := range map[string]int{"many keys": 0, "many bytes": 3000, "almost in the value log": valueThreshold - 1, "in the value log": valueThreshold} {
-		if value == valueThreshold {
-			continue // a gigabyte would be written before it is full
-		}
+	for name, length := range map[string]int{"many keys": 0, "many bytes": 3000, "almost in the value log": valueThreshold - 1} {
 		t.Run(name, func(t *testing.T) {
 			full := newBatch()
-			for n := 0; ; n++ {
+			for n := 0; full.weight.plus(size{1, weigh(string(make([]byte, 32)), make([]byte, length))}).fits(room); n++ {
 				key := number('k', n)
-				one := size{1, weigh(string(key[:]), make([]byte, value))}
-				if !full.weight.plus(one).fits(room) {
-					break
-				}
-				full.add(key[:], make([]byte, value))
+				full.add(key[:], make([]byte, length))
 			}
 			if err := b.disk.write(full); err != nil {
 				t.Errorf("%v is full and does not fit: %v", full.weight, err)
 			}
 			for n := range 2000 {
 				key := number('m', n)
-				full.add(key[:], make([]byte, value))
+				full.add(key[:], make([]byte, length))
 			}
 			if err := b.disk.write(full); !errors.Is(err, badger.ErrTxnTooBig) {
 				t.Errorf("%v is too much and fits: %v", full.weight, err)
 			}
 		})
+	}
+}
+
+// Bodies lie in the value log: many of them are fused, although their bytes
+// would never fit a transaction.
+func TestBodiesWeighLittle(t *testing.T) {
+	b := openBadger(t, chaintest.Easy(), t.TempDir())
+	room := b.disk.room()
+	many := newBatch()
+	for n := range room.bytes/valueThreshold + 1 {
+		key := number('k', int(n))
+		many.add(key[:], make([]byte, valueThreshold))
+	}
+	if !many.weight.fits(room) {
+		t.Errorf("%v does not fit %v", many.weight, room)
+	}
+	if err := b.disk.write(many); err != nil {
+		t.Error(err)
+	}
+}
+
+// No test without a power cut can see these go wrong.
+func TestWritesAreSynced(t *testing.T) {
+	b := openBadger(t, chaintest.Easy(), t.TempDir())
+	o := b.disk.(*badgerDisk).db.Opts()
+	if !o.SyncWrites || o.InMemory || o.NumVersionsToKeep != 1 || o.ValueThreshold != valueThreshold {
+		t.Errorf("opened with %+v", o)
 	}
 }
 

@@ -340,7 +340,9 @@ func (w *world) compareCoins(t *testing.T, s rememberer) {
 		coins.Apply(o.diff)
 	}
 	byOwner := map[chain.Address][]chain.Coin{}
+	txs := map[chain.Hash]bool{}
 	for _, c := range sortedCoins(coins) {
+		txs[c.Tx] = true
 		total += c.Value
 		byOwner[c.Owner] = append(byOwner[c.Owner], c)
 	}
@@ -359,6 +361,7 @@ func (w *world) compareCoins(t *testing.T, s rememberer) {
 	info, err := s.SetInfo(context.Background())
 	equal(t, "total", info.Total, total, err)
 	equal(t, "count", info.Coins, len(coins), err)
+	equal(t, "transactions", info.Txs, len(txs), err)
 	equal(t, "tip", info.Tip, w.tip.entry.State, err)
 }
 
