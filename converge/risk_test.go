@@ -118,14 +118,24 @@ func exactly(q *big.Rat, z int) float64 {
 }
 
 func TestReversalAgreesWithFractions(t *testing.T) {
-	for _, percent := range []int64{1, 5, 10, 20, 24, 25, 26, 33, 40, 45, 49} {
-		q := big.NewRat(percent, 100)
+	for _, share := range []int64{1, 100, 500, 1000, 2000, 2400, 2500, 2600, 3300, 4000, 4500, 4900, 4999} {
+		q := big.NewRat(share, 10_000)
 		f, _ := q.Float64()
 		for _, z := range []int{1, 2, 3, 7, 20, 60, 100, 199, 200, 201, 250} {
 			got, want := Reversal(f, z), exactly(q, z)
 			if math.Abs(got-want) > 1e-12*want {
 				t.Errorf("Reversal(%v, %d) = %.17g, want %.17g", f, z, got, want)
 			}
+		}
+	}
+}
+
+func TestCentralCoefficients(t *testing.T) {
+	for _, z := range []int64{1, 2, 200, 201, 202, 1000} {
+		c := new(big.Rat).SetFrac(new(big.Int).Binomial(2*z, z), new(big.Int).Lsh(big.NewInt(1), uint(2*z)))
+		want, _ := c.Float64()
+		if got := central(int(z)); math.Abs(got-want) > 1e-14*want {
+			t.Errorf("C(%d, %d)/4^%d = %.17g, want %.17g", 2*z, z, z, got, want)
 		}
 	}
 }
@@ -164,6 +174,9 @@ func TestRiskAtTheEnds(t *testing.T) {
 		if z, ok := DepthFor(c.q, c.risk); ok {
 			t.Errorf("DepthFor(%v, %v) = %d, there is none", c.q, c.risk, z)
 		}
+	}
+	if z, ok := DepthFor(0.1, Reversal(0.1, 3)); z != 4 || !ok {
+		t.Errorf("below means below: %d", z)
 	}
 	if z, ok := DepthFor(0, 1e-9); z != 1 || !ok {
 		t.Errorf("without an attacker one block does, not %d", z)
