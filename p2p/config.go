@@ -24,7 +24,8 @@ type Handler interface {
 	GossipTip(ctx context.Context, from node.Peer, t node.TipClaim) node.Verdict
 	// Answer answers every request, a hello too. An error resets the stream.
 	Answer(ctx context.Context, from node.Peer, q node.Request) (node.Answer, error)
-	// Joined says that a peer is connected and speaks our protocol: time for hello.
+	// Joined says that a peer is connected, speaks our protocol and gets our gossip
+	// from now on: time for hello.
 	Joined(p node.Peer)
 	// Left says that the last connection to a peer that had joined is gone.
 	Left(p node.Peer)
@@ -56,6 +57,7 @@ type Pace struct {
 	Retry    time.Duration // before the first redial; doubles; 250 ms
 	Near     time.Duration // longest wait between redials on loopback; 5 s
 	Far      time.Duration // longest wait between redials elsewhere; 60 s
+	Settle   time.Duration // longest wait of a new peer for a place in the gossip mesh, before Joined; 3 s
 	Stranger time.Duration // until a peer without our protocol is cut; 5 s
 	Shun     time.Duration // how long a peer that was blamed too often is kept out; 10 min
 	Claim    time.Duration // between two tip claims of one peer; 1 s
@@ -68,6 +70,7 @@ func (p Pace) orDefaults() Pace {
 	or(&p.Retry, 250*time.Millisecond)
 	or(&p.Near, 5*time.Second)
 	or(&p.Far, 60*time.Second)
+	or(&p.Settle, 3*time.Second)
 	or(&p.Stranger, 5*time.Second)
 	or(&p.Shun, 10*time.Minute)
 	or(&p.Claim, time.Second)

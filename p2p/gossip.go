@@ -173,9 +173,10 @@ func (n *Network) publish(t *pubsub.Topic, data []byte) error {
 	return nil
 }
 
-func (n *Network) gossipOptions(topics []string) []pubsub.Option {
+func (n *Network) gossipOptions(names []string) []pubsub.Option {
 	params := pubsub.DefaultGossipSubParams()
 	params.D, params.Dlo, params.Dhi = 8, 6, 12
+	quickly(&params)
 	scores := &pubsub.PeerScoreThresholds{
 		GossipThreshold: gossipBelow, PublishThreshold: publishBelow, GraylistThreshold: hearBelow,
 		OpportunisticGraftThreshold: 1,
@@ -185,15 +186,16 @@ func (n *Network) gossipOptions(topics []string) []pubsub.Option {
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign),
 		pubsub.WithNoAuthor(),
 		pubsub.WithMessageIdFn(messageID),
-		pubsub.WithSubscriptionFilter(pubsub.NewAllowlistSubscriptionFilter(topics...)),
+		pubsub.WithSubscriptionFilter(pubsub.NewAllowlistSubscriptionFilter(names...)),
 		pubsub.WithMaxMessageSize(maxGossip),
 		pubsub.WithSeenMessagesTTL(seenFor),
 		pubsub.WithGossipSubParams(params),
 		pubsub.WithFloodPublish(false),
 		pubsub.WithPeerOutboundQueueSize(queue),
 		pubsub.WithValidateQueueSize(queue),
-		pubsub.WithPeerScore(n.scoring(topics), scores),
+		pubsub.WithPeerScore(n.scoring(names), scores),
 		pubsub.WithPeerScoreInspect(n.inspect, inspection),
+		pubsub.WithRawTracer(meshes{n.roster}),
 	}
 }
 
@@ -211,7 +213,7 @@ func messageID(m *pb.Message) string {
 // breaches of the gossip protocol (P7); see the gossipsub v1.1 specification,
 // "Peer Scoring". What a mesh peer fails to deliver (P3) does not count: small
 // networks are silent for long.
-func (n *Network) scoring(topics []string) *pubsub.PeerScoreParams {
+func (n *Network) scoring(names []string) *pubsub.PeerScoreParams {
 	params := &pubsub.PeerScoreParams{
 		Topics:                      map[string]*pubsub.TopicScoreParams{},
 		TopicScoreCap:               20,
@@ -228,7 +230,7 @@ func (n *Network) scoring(topics []string) *pubsub.PeerScoreParams {
 		RetainScore:                 remembrance,
 		SeenMsgTTL:                  seenFor,
 	}
-	for _, t := range topics {
+	for _, t := range names {
 		params.Topics[t] = &pubsub.TopicScoreParams{
 			SkipAtomicValidation:           true,
 			TopicWeight:                    1,

@@ -19,6 +19,8 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"github.com/libp2p/go-libp2p/x/rate"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"cairn/node"
 )
 
 // newHost makes a libp2p host that does nothing but connect: no relay, no NAT
@@ -87,8 +89,13 @@ func listen(h host.Host, addrs []string) error {
 func resources(cfg Config) (network.ResourceManager, error) {
 	scaling := rcmgr.DefaultLimits
 	libp2p.SetDefaultServiceLimits(&scaling)
-	one := streams(maxServedEach, maxAsksEach, 64<<20)
-	all := streams(maxServed, maxServed, 512<<20)
+	// Of a limit a fifth is kept back, so a stream may hold twice the largest
+	// answer.
+	largest := int64(node.MaxBodies*cfg.MaxBlock + maxRequest)
+	scaling.StreamBaseLimit.Memory = max(scaling.StreamBaseLimit.Memory, 2*largest)
+	scaling.PeerBaseLimit.Memory = max(scaling.PeerBaseLimit.Memory, 6*largest)
+	one := streams(maxServedEach, maxAsksEach, 6*largest)
+	all := streams(maxServed, maxServed, 24*largest)
 	none := rcmgr.BaseLimitIncrease{}
 	sync := protocol.ID(syncProtocol(cfg.Genesis))
 	scaling.AddServiceLimit(service, all, none)

@@ -130,7 +130,7 @@ func assemble(cfg Config, h Handler, on host.Host, g *gate) *Network {
 		inside:   new(inside),
 		warned:   map[peer.ID]bool{},
 	}
-	n.roster = newRoster(n.protocol)
+	n.roster = newRoster(cfg.Pace.Settle)
 	n.dialer = &dialer{
 		pace: cfg.Pace, gate: g, roster: n.roster, enough: min(enough, cfg.MaxPeers),
 		dial: n.redial, keep: func(p peer.ID) { n.keep(p, true) },
@@ -229,7 +229,7 @@ func (n *Network) describe(p peer.ID, s standing) PeerInfo {
 // protocol.
 func (n *Network) reached() (addrs []string) {
 	for p, s := range n.roster.each() {
-		if s.conn.Stat().Direction == network.DirOutbound {
+		if s.conn.Stat().Direction == network.DirOutbound && !s.conn.IsClosed() {
 			addrs = append(addrs, full(s.conn.RemoteMultiaddr(), p))
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
 
 	"cairn/node"
@@ -18,8 +17,8 @@ import (
 // tells the handler it queues under the lock, so that the order is the true one
 // and libp2p never waits.
 type roster struct {
-	protocol protocol.ID
-	wake     chan struct{} // holds an entry if news is not empty
+	settle time.Duration // longest wait for a place in the meshes
+	wake   chan struct{} // holds an entry if news is not empty
 
 	mu      sync.Mutex
 	members map[peer.ID]*member // guarded by mu
@@ -29,8 +28,10 @@ type roster struct {
 type member struct {
 	conns  []network.Conn // open ones, never none
 	since  time.Time
-	joined bool      // speaks our protocol
-	doubt  time.Time // since when it seems not to; zero if nothing is known
+	speaks bool            // our protocol
+	doubt  time.Time       // since when it seems not to; zero if nothing is known
+	meshes map[string]bool // topics in whose mesh it is
+	joined bool            // speaks, and is in all meshes or waited long enough
 }
 
 // news is one call of Joined or Left.
@@ -39,8 +40,8 @@ type news struct {
 	joined bool
 }
 
-func newRoster(p protocol.ID) *roster {
-	return &roster{protocol: p, wake: make(chan struct{}, 1), members: map[peer.ID]*member{}}
+func newRoster(settle time.Duration) *roster {
+	return &roster{settle: settle, wake: make(chan struct{}, 1), members: map[peer.ID]*member{}}
 }
 
 func (r *roster) opened(c network.Conn) {
@@ -53,7 +54,7 @@ func (r *roster) opened(c network.Conn) {
 func (r *roster) add(c network.Conn) *member {
 	m := r.members[c.RemotePeer()]
 	if m == nil {
-		m = &member{since: time.Now()}
+		m = &member{since: time.Now(), meshes: map[string]bool{}}
 		r.members[c.RemotePeer()] = m
 	}
 	if !slices.Contains(m.conns, c) {
@@ -106,12 +107,48 @@ func (r *roster) learned(p peer.ID, speaks bool) {
 // judge expects mu to be held.
 func (r *roster) judge(p peer.ID, m *member, speaks bool) {
 	switch {
-	case m.joined:
+	case m.speaks:
 	case speaks:
-		m.joined = true
-		r.tell(news{p, true})
+		m.speaks = true
+		if len(m.meshes) < topics {
+			time.AfterFunc(r.settle, func() { r.waited(p, m) })
+			return
+		}
+		r.join(p, m)
 	case m.doubt.IsZero():
 		m.doubt = time.Now()
+	}
+}
+
+// grafted hears that p came into our mesh of a topic.
+func (r *roster) grafted(p peer.ID, topic string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.members[p]
+	if m == nil {
+		return
+	}
+	m.meshes[topic] = true
+	if m.speaks && len(m.meshes) >= topics {
+		r.join(p, m)
+	}
+}
+
+// waited lets a peer join for which the meshes have no room: it gets our gossip
+// a little later, from others or when we tell it what there is.
+func (r *roster) waited(p peer.ID, m *member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.members[p] == m {
+		r.join(p, m)
+	}
+}
+
+// join expects mu to be held.
+func (r *roster) join(p peer.ID, m *member) {
+	if !m.joined {
+		m.joined = true
+		r.tell(news{p, true})
 	}
 }
 
@@ -152,7 +189,7 @@ func (r *roster) strangers(patience time.Duration) (ps []peer.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for p, m := range r.members {
-		if !m.joined && !m.doubt.IsZero() && time.Since(m.doubt) >= patience {
+		if !m.speaks && !m.doubt.IsZero() && time.Since(m.doubt) >= patience {
 			ps = append(ps, p)
 		}
 	}

@@ -112,6 +112,9 @@ func (n *Network) exchange(ctx context.Context, p peer.ID, q node.Request) ([]by
 }
 
 func (n *Network) open(ctx context.Context, p peer.ID) (network.Stream, error) {
+	if n.host.Network().Connectedness(p) != network.Connected {
+		return nil, ErrGone
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, n.cfg.Pace.First, ErrSlow)
 	defer cancel()
 	s, err := n.host.NewStream(network.WithNoDial(ctx, "only connected peers are asked"), p, n.protocol)
@@ -197,7 +200,7 @@ func (n *Network) reply(s network.Stream) error {
 	if limit := maxAnswer(q, n.cfg.MaxBlock); len(out) > limit {
 		return fmt.Errorf("our answer of %d bytes is over the limit of %d", len(out), limit)
 	}
-	if err := s.Scope().ReserveMemory(len(out), network.ReservationPriorityMedium); err != nil {
+	if err := s.Scope().ReserveMemory(len(out), network.ReservationPriorityHigh); err != nil {
 		return err
 	}
 	return w.send(out)

@@ -65,6 +65,32 @@ func TestEveryQuestionIsAnswered(t *testing.T) {
 	}
 }
 
+// All that one question may bring passes every limit on its way.
+func TestLargestAnswer(t *testing.T) {
+	cfg := dev()
+	cfg.MaxBlock = chain.Main().MaxBlock
+	a, b := begin(t, cfg), begin(t, cfg)
+	link(t, a, b)
+	block := &chain.Block{Coinbase: &chain.Coinbase{}, Txs: []*chain.Tx{tx("large")}}
+	outs := &block.Txs[0].Outputs
+	*outs = make([]chain.Output, (cfg.MaxBlock-len(block.Bytes()))/40)
+	if short := cfg.MaxBlock - len(block.Bytes()); short < 0 || short > 100 {
+		t.Fatalf("the block is %d bytes short of the largest", short)
+	}
+	full := node.Answer{Blocks: make([]*chain.Block, node.MaxBodies)}
+	for i := range full.Blocks {
+		full.Blocks[i] = block
+	}
+	b.answers(func(context.Context, node.Peer, node.Request) (node.Answer, error) { return full, nil })
+	q := node.Request{Want: node.WantBodies, IDs: make([]chain.Hash, node.MaxBodies)}
+	for range 3 {
+		got, err := a.Ask(t.Context(), b.ID(), q)
+		if err != nil || len(got.Blocks) != node.MaxBodies {
+			t.Fatalf("%d blocks came: %v", len(got.Blocks), err)
+		}
+	}
+}
+
 func TestAskingNobody(t *testing.T) {
 	a := begin(t, dev())
 	_, err := a.Ask(t.Context(), node.Peer(bare(t).ID()), node.Request{Want: node.WantPool})
@@ -85,6 +111,7 @@ func hasty() Config {
 	cfg := dev()
 	cfg.Pace.First = 300 * time.Millisecond
 	cfg.Pace.Rate = 1 << 30
+	cfg.Pace.Settle = time.Millisecond // nobody gossips here
 	return cfg
 }
 

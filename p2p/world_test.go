@@ -7,9 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/metrics"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"go.uber.org/goleak"
 
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is when a test gives up waiting; nothing is measured by it.
-const patience = 60 * time.Second
+const patience = 30 * time.Second
 
 const loopback = "/ip4/127.0.0.1/tcp/0"
 
@@ -194,22 +195,19 @@ func silent[T any](t *testing.T, from <-chan T) {
 	}
 }
 
-// bare is a libp2p host that knows nothing of us.
+// bare is a libp2p host that knows nothing of us, and no bounds.
 func bare(t *testing.T) host.Host {
 	t.Helper()
-	cfg, err := dev().orDefaults()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.Key = newKey(t)
-	h, err := newHost(cfg, newGate(), metrics.NewBandwidthCounter())
+	h, err := libp2p.New(
+		libp2p.ListenAddrStrings(loopback),
+		libp2p.ResourceManager(&network.NullResourceManager{}),
+		libp2p.DisableRelay(),
+		libp2p.DisableMetrics(),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = h.Close() })
-	if err := listen(h, cfg.Listen); err != nil {
-		t.Fatal(err)
-	}
 	return h
 }
 
