@@ -20,13 +20,28 @@ func (n *Node) Answer(now chain.Time, _ Peer, q Request) (Answer, error) {
 	case WantPool:
 		a.IDs = n.pool.IDs(MaxPoolIDs)
 	case WantPoolTxs:
-		for _, id := range q.IDs {
-			if pooled, ok := n.pool.Get(id); ok {
-				a.Txs = append(a.Txs, pooled.Tx.Tx())
-			}
-		}
+		a.Txs = n.poolTxs(q.IDs)
 	}
 	return a, err
+}
+
+// maxPoolTxs bounds an answer to WantPoolTxs in bytes, but for the last
+// transaction.
+const maxPoolTxs = 2 << 20
+
+func (n *Node) poolTxs(ids []chain.Hash) (txs []*chain.Tx) {
+	given := map[chain.Hash]bool{}
+	size := 0
+	for _, id := range ids[:min(len(ids), MaxPoolTxs)] {
+		pooled, ok := n.pool.Get(id)
+		if !ok || given[id] || size >= maxPoolTxs {
+			continue
+		}
+		given[id] = true
+		size += pooled.Tx.Size()
+		txs = append(txs, pooled.Tx.Tx())
+	}
+	return txs
 }
 
 // Fill puts the bodies that Load named, in its order, into the answer.
@@ -39,8 +54,9 @@ func (a *Answer) Fill(w Want, bodies []*chain.Block) {
 			a.Announcement = bodies[0].Announce()
 		}
 	case WantTxs:
-		for _, i := range a.Index {
-			if len(bodies) > 0 && uint64(i) < uint64(len(bodies[0].Txs)) {
+		for k, i := range a.Index {
+			rising := k == 0 || a.Index[k-1] < i // or a short request would buy a long answer
+			if rising && len(bodies) > 0 && uint64(i) < uint64(len(bodies[0].Txs)) {
 				a.Txs = append(a.Txs, bodies[0].Txs[i])
 			}
 		}
@@ -97,12 +113,12 @@ func (n *Node) headersAfter(locator []chain.Hash) ([]chain.Header, error) {
 
 func (n *Node) complete(ids []chain.Hash) ([]chain.Hash, error) {
 	var list []chain.Hash
-	for _, id := range ids {
+	for _, id := range ids[:min(len(ids), MaxBodies)] {
 		e, err := n.tree.get(id)
 		if err != nil {
 			return nil, err
 		}
-		if e != nil && e.stored && e.Status == Complete {
+		if e != nil && e.stored && e.whole() {
 			list = append(list, id)
 		}
 	}

@@ -3,49 +3,10 @@ package node
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"cairn/chain"
 )
-
-// arrival is a block on its way in: announced, or whole.
-type arrival struct {
-	from     Peer
-	announce chain.CheckedAnnouncement
-	body     *chain.CheckedBlock // nil if it was only announced
-}
-
-func (a arrival) header() chain.Header { return a.announce.Announcement().Header }
-func (a arrival) id() chain.Hash       { return a.announce.ID() }
-
-// orphans are arrivals whose parent is unknown, by that parent.
-type orphans map[chain.Hash][]arrival
-
-func (o orphans) count() (n int) {
-	for _, list := range o {
-		n += len(list)
-	}
-	return n
-}
-
-func (o orphans) add(a arrival) bool {
-	prev := a.header().Prev
-	for _, old := range o[prev] {
-		if old.id() == a.id() && (old.body != nil || a.body == nil) {
-			return true
-		}
-	}
-	if o.count() >= maxOrphans {
-		return false
-	}
-	o[prev] = append(o[prev], a)
-	return true
-}
-
-func (o orphans) take(parent chain.Hash) []arrival {
-	list := o[parent]
-	delete(o, parent)
-	return list
-}
 
 // partial is an announced block that is being filled in.
 type partial struct {
@@ -74,39 +35,56 @@ func (n *Node) arrive(now chain.Time, a arrival, out *Outcome) error {
 	e, err := n.header(now, a.from, a.header(), false, out)
 	switch {
 	case errors.Is(err, ErrOrphan):
-		n.keepOrphan(now, a, out)
-		return nil
+		n.orphans.put(a, loudest)
+		out.Verdict, out.Why = Ignore, err
+		return n.askHeaders(now, a.from, n.heaviest(), out)
 	case errors.Is(err, ErrFuture):
-		n.keepLater(a)
+		n.later.put(a, latest)
 	}
 	if err != nil {
 		return out.refuse(err)
 	}
+	if err := n.take(now, e, a, out); err != nil {
+		return err
+	}
+	return n.fetch(now, out)
+}
+
+// take takes what an arrival brings for an entry that is in the tree.
+func (n *Node) take(now chain.Time, e *entry, a arrival, out *Outcome) error {
+	if e.whole() || e.body != nil || a.body == nil && e.told {
+		out.Verdict, out.Why = Ignore, ErrKnown
+	}
 	switch {
 	case e.whole() || e.body != nil:
-		out.Verdict, out.Why = Ignore, ErrKnown
+		return nil
 	case a.body != nil:
-		err = n.whole(now, e, *a.body, out)
-	case e.asked == 0:
-		err = n.fill(now, e, a, out)
+		return n.whole(now, e, *a.body, out)
 	}
-	out.Ask = append(out.Ask, n.fetch(now)...)
-	return err
+	e.told = true
+	if e.asked != 0 {
+		return nil
+	}
+	return n.fill(now, e, a, out)
 }
 
 // refuse turns a reason into a verdict; an error that is no reason is our own
 // fault and comes back.
 func (out *Outcome) refuse(err error) error {
-	var rule *chain.RuleError
-	switch {
-	case errors.As(err, &rule) && rule.Kind.Everywhere() && rule.Kind != chain.BadParent:
-		out.Verdict, out.Why = Reject, err
-	case errors.As(err, &rule), isReason(err):
-		out.Verdict, out.Why = Ignore, err
-	default:
+	if ours(err) {
 		return err
 	}
+	out.Verdict, out.Why = Ignore, err
+	if k := chain.KindOf(err); k.Everywhere() && k != chain.BadParent {
+		out.Verdict = Reject
+	}
 	return nil
+}
+
+// ours tells that an error is no reason to refuse a message: our disk or our logic
+// is at fault.
+func ours(err error) bool {
+	return err != nil && chain.KindOf(err) == "" && !isReason(err)
 }
 
 func isReason(err error) bool {
@@ -132,11 +110,8 @@ func (n *Node) header(now chain.Time, from Peer, h chain.Header, asked bool, out
 	if err != nil {
 		return nil, err
 	}
-	if e, err = n.judge(now, parent, h); err != nil {
+	if e, err = n.judge(now, parent, h, asked); err != nil {
 		return nil, err
-	}
-	if !asked && n.weak(e) {
-		return nil, ErrWeak
 	}
 	e.teller = from
 	n.tree.put(e)
@@ -154,11 +129,11 @@ func (n *Node) known(e *entry, from Peer) error {
 }
 
 // judge connects h to its parent, if it is worth keeping.
-func (n *Node) judge(now chain.Time, parent *entry, h chain.Header) (*entry, error) {
+func (n *Node) judge(now chain.Time, parent *entry, h chain.Header, asked bool) (*entry, error) {
 	if parent == nil {
 		return nil, ErrOrphan
 	}
-	if parent.Status == Condemned {
+	if !parent.sound() {
 		// Innocent: whoever has no bodies yet passes on what builds on it.
 		return nil, &chain.RuleError{Kind: chain.BadParent, Detail: "builds on a condemned block"}
 	}
@@ -166,13 +141,21 @@ func (n *Node) judge(now chain.Time, parent *entry, h chain.Header) (*entry, err
 	if err != nil {
 		return nil, err
 	}
-	if int64(h.Time) > now.Seconds()+n.p.Ahead {
+	e := &entry{Entry: Entry{Header: h, State: state}}
+	switch {
+	case !asked && n.weak(e):
+		return nil, ErrWeak
+	case !n.arrived(now, h):
 		return nil, ErrFuture
-	}
-	if len(n.tree.m) > maxHeaded {
+	case !n.makeRoom(e):
 		return nil, ErrFull
 	}
-	return &entry{Entry: Entry{Header: h, State: state}}, nil
+	return e, nil
+}
+
+// arrived tells whether our clock allows the header's time.
+func (n *Node) arrived(now chain.Time, h chain.Header) bool {
+	return int64(h.Time) <= now.Seconds()+n.p.Ahead
 }
 
 // weak tells whether a branch lies so far behind that nobody honest works on it:
@@ -182,30 +165,12 @@ func (n *Node) weak(e *entry) bool {
 	return behind.Cmp(n.tip.State.Bits.Work().Times(margin)) > 0
 }
 
-func (n *Node) keepOrphan(now chain.Time, a arrival, out *Outcome) {
-	out.Verdict, out.Why = Ignore, ErrOrphan
-	if !n.orphans.add(a) {
-		out.Why = ErrFull
-	}
-	if p := n.peers[a.from]; p != nil && a.from != Self {
-		out.Ask = append(out.Ask, n.askHeaders(now, a.from, n.heaviest())...)
-	}
-}
-
-func (n *Node) keepLater(a arrival) {
-	for _, old := range n.later {
-		if old.id() == a.id() && (old.body != nil || a.body == nil) {
-			return
-		}
-	}
-	if len(n.later) < maxLater {
-		n.later = append(n.later, a)
-	}
-}
-
 // free lets in what waited for e.
 func (n *Node) free(now chain.Time, e *entry, out *Outcome) error {
-	for _, a := range n.orphans.take(e.id()) {
+	if len(n.orphans.list) == 0 {
+		return nil
+	}
+	for _, a := range n.orphans.take(func(a arrival) bool { return a.header().Prev == e.id() }) {
 		if err := n.again(now, a, out); err != nil {
 			return err
 		}
@@ -254,7 +219,7 @@ func (n *Node) fill(now chain.Time, e *entry, a arrival, out *Outcome) error {
 		return n.filled(now, e, part, out)
 	}
 	n.partial[e.id()] = part
-	n.fly(now, e)
+	n.fly(now, e, a.from)
 	out.Ask = append(out.Ask, Ask{From: a.from, Request: q, Expect: expect})
 	return nil
 }
@@ -281,9 +246,11 @@ func (n *Node) Filled(now chain.Time, from Peer, id chain.Hash, txs []chain.Chec
 			return n.Failed(now, from, Request{Want: WantTxs, IDs: []chain.Hash{id}})
 		}
 	}
-	n.land(e)
-	delete(n.partial, id)
-	return out, n.filled(now, e, part, &out)
+	if err := n.filled(now, e, part, &out); err != nil {
+		return out, err
+	}
+	err = n.fetch(now, &out)
+	return out, err
 }
 
 func (n *Node) filled(now chain.Time, e *entry, part *partial, out *Outcome) error {
@@ -296,19 +263,20 @@ func (n *Node) filled(now chain.Time, e *entry, part *partial, out *Outcome) err
 		return fmt.Errorf("an announcement passed its checks and its block does not: %w", err)
 	}
 	out.Verdict, out.Why = Ignore, err
-	return n.condemn(e, err)
+	n.condemn(e, err)
+	return n.advance(now, out)
 }
 
 // whole takes the body of an entry.
 func (n *Node) whole(now chain.Time, e *entry, b chain.CheckedBlock, out *Outcome) error {
 	n.land(e)
 	delete(n.partial, e.id())
-	parent, err := n.tree.known(e.parent())
+	full, err := n.full(e, b)
 	if err != nil {
 		return err
 	}
-	full := !parent.whole() && n.tree.bytes+b.Size() > maxInHand
-	if full || n.side > maxSide && !e.heavier(n.tip) {
+	if full {
+		e.retry = now + fullWait
 		out.Verdict, out.Why = Ignore, ErrFull
 		return nil
 	}
@@ -319,10 +287,24 @@ func (n *Node) whole(now chain.Time, e *entry, b chain.CheckedBlock, out *Outcom
 	if err := n.advance(now, out); err != nil {
 		return err
 	}
-	if e.Status == Condemned {
+	if !e.sound() {
 		out.Verdict, out.Why = Ignore, e.reason
 	}
 	return nil
+}
+
+// full tells that there is no room for a body: in memory until the one before it
+// is here, or on disk beside the best chain. What leads to a heavier branch has
+// its place.
+func (n *Node) full(e *entry, b chain.CheckedBlock) (bool, error) {
+	parent, err := n.tree.known(e.parent())
+	if err != nil {
+		return false, err
+	}
+	if parent.whole() {
+		return n.side > maxSide && !e.wanted && !e.heavier(n.tip), nil
+	}
+	return n.tree.bytes+b.Size() > maxInHand, nil
 }
 
 // link makes complete what has its body and a complete parent: e, and all that
@@ -340,35 +322,39 @@ func (n *Node) link(e *entry) error {
 		}
 		n.seq++
 		e.Status, e.seq = Complete, n.seq
-		delete(n.tree.heads, e.id())
+		n.tree.crown(e)
 		n.ready = append(n.ready, e)
 		n.candidates[e.id()] = e
-		for _, id := range e.children {
-			queue = append(queue, n.tree.m[id])
-		}
+		queue = append(queue, e.children...)
 	}
 	return nil
 }
 
 // Broken tells that a body under the right merkle root breaks a rule that needs
 // no context: the block is condemned, and whoever passed its announcement on is
-// innocent.
-func (n *Node) Broken(_ chain.Time, _ Peer, id chain.Hash, why error) (Outcome, error) {
+// innocent. If another body may stand under that root, it is asked for elsewhere.
+func (n *Node) Broken(now chain.Time, from Peer, id chain.Hash, why error) (Outcome, error) {
+	if !chain.KindOf(why).Condemns() {
+		return n.Failed(now, from, Request{Want: WantBodies, IDs: []chain.Hash{id}})
+	}
 	out := Outcome{Verdict: Ignore, Why: why}
-	e, err := n.tree.get(id)
-	if err != nil || e == nil || e.whole() || !chain.KindOf(why).Condemns() {
+	e := n.tree.m[id]
+	if e == nil || e.Status != Headed {
+		return out, nil
+	}
+	n.condemn(e, why)
+	if err := n.advance(now, &out); err != nil {
 		return out, err
 	}
-	n.land(e)
-	delete(n.partial, id)
-	return out, n.condemn(e, why)
+	err := n.fetch(now, &out)
+	return out, err
 }
 
 // Headers takes headers that connect to each other, as an answer to WantHeaders.
 func (n *Node) Headers(now chain.Time, from Peer, hs []chain.Header) (Outcome, error) {
 	var out Outcome
-	n.answered(from)
 	var last *entry
+	had := len(n.tree.m)
 	for _, h := range hs {
 		e, err := n.header(now, from, h, true, &out)
 		if err != nil {
@@ -379,19 +365,55 @@ func (n *Node) Headers(now chain.Time, from Peer, hs []chain.Header) (Outcome, e
 		}
 		last = e
 	}
-	n.follow(now, from, last, len(hs) == MaxHeaders && out.Verdict == Accept, &out)
-	out.Ask = append(out.Ask, n.fetch(now)...)
-	return out, nil
+	more := len(hs) >= MaxHeaders && out.Verdict == Accept
+	grew := len(n.tree.m) > had
+	if err := n.answered(now, from, grew || n.farther(from, last)); err != nil {
+		return out, err
+	}
+	if more && !grew && n.led(now) {
+		last = nil // one peer at a time shows us a long way
+	}
+	if err := n.follow(now, from, last, more, &out); err != nil {
+		return out, err
+	}
+	err := n.fetch(now, &out)
+	return out, err
 }
 
 // follow asks for the headers behind last, or lets a branch go that ended weak
 // although its teller claimed more.
-func (n *Node) follow(now chain.Time, from Peer, last *entry, more bool, out *Outcome) {
+func (n *Node) follow(now chain.Time, from Peer, last *entry, more bool, out *Outcome) error {
 	switch {
 	case last == nil:
-	case more:
-		out.Ask = append(out.Ask, n.askHeaders(now, from, last)...)
+		return nil
+	case more && last.State.Height > n.tip.State.Height+maxAhead && last.heavier(n.tip):
+		return nil // chase goes on when the bodies have come closer
+	case more && (last.heavier(n.tip) || n.claimsMore(from)):
+		return n.askHeaders(now, from, last, out)
 	case n.weak(last):
-		n.tree.cut(last)
+		n.cut(last, chain.Hash{})
 	}
+	return nil
+}
+
+// farther tells whether the peer led us higher than before, if only over headers
+// that we knew.
+func (n *Node) farther(from Peer, last *entry) bool {
+	p := n.peers[from]
+	if p == nil || last == nil || last.State.Height <= p.reached {
+		return false
+	}
+	p.reached = last.State.Height
+	return true
+}
+
+// claimsMore tells whether the peer claims more work than our best chain has.
+func (n *Node) claimsMore(from Peer) bool {
+	p := n.peers[from]
+	return p != nil && p.claim.Work.Cmp(n.tip.State.Work) > 0
+}
+
+// led tells whether a peer is being asked for headers.
+func (n *Node) led(now chain.Time) bool {
+	return slices.ContainsFunc(n.direct(), func(p *peer) bool { return p.busy(now) })
 }

@@ -14,7 +14,7 @@ func (n *Node) advance(now chain.Time, out *Outcome) error {
 	for {
 		best := n.heaviestCandidate()
 		if best == nil {
-			return n.storeSides()
+			return n.storeRest()
 		}
 		plan, err := n.plan(best)
 		if err != nil {
@@ -23,7 +23,7 @@ func (n *Node) advance(now chain.Time, out *Outcome) error {
 		if plan == nil { // a block of the branch broke a rule: try the next one
 			continue
 		}
-		if err := n.carryOut(now, plan); err != nil {
+		if err := n.carryOut(now, plan, out); err != nil {
 			return err
 		}
 		out.Moved, out.Fees = true, true
@@ -36,7 +36,7 @@ func (n *Node) advance(now chain.Time, out *Outcome) error {
 func (n *Node) heaviestCandidate() *entry {
 	var best *entry
 	for id, e := range n.candidates {
-		if e.Status == Condemned || !e.heavier(n.tip) {
+		if !e.sound() || !e.heavier(n.tip) {
 			delete(n.candidates, id)
 			continue
 		}
@@ -88,7 +88,9 @@ func (n *Node) plan(target *entry) (*plan, error) {
 		var rule *chain.RuleError
 		switch err := n.planApply(p, e, &v); {
 		case errors.As(err, &rule):
-			return nil, n.condemn(e, rule)
+			n.tree.putBranch(p.applied)
+			n.condemn(e, rule)
+			return nil, nil
 		case err != nil:
 			return nil, err
 		}
@@ -114,6 +116,9 @@ func (n *Node) planUndo(p *plan, v *view) error {
 }
 
 func (n *Node) planApply(p *plan, e *entry, v *view) error {
+	if !e.sound() { // a crash came between it and what builds on it
+		return &chain.RuleError{Kind: chain.BadParent, Detail: "condemned before"}
+	}
 	b, err := n.tree.body(e)
 	if err != nil {
 		return fmt.Errorf("apply block %v: %w", e.id(), err)
@@ -143,7 +148,7 @@ func (n *Node) planApply(p *plan, e *entry, v *view) error {
 // carryOut stores a plan and follows it. A crash inside Commit leaves the old
 // tip, the new one, or one between them: each a valid chain that is extended
 // again at the next start.
-func (n *Node) carryOut(now chain.Time, p *plan) error {
+func (n *Node) carryOut(now chain.Time, p *plan, out *Outcome) error {
 	if err := n.cfg.Store.Commit(p.steps...); err != nil {
 		return fmt.Errorf("commit %d blocks: %w", len(p.steps), err)
 	}
@@ -159,73 +164,82 @@ func (n *Node) carryOut(now chain.Time, p *plan) error {
 	for _, b := range p.off {
 		n.side += b.Size()
 	}
-	fates := n.refill(now, p)
+	fates, err := n.refill(now, p, from, out)
+	if err != nil {
+		return err
+	}
 	if len(p.undone) > 0 {
 		n.record(now, from, p, fates)
 	}
-	if h := n.tip.State.Height; h > 2*window && h%window == 0 {
-		n.tree.forget(h - window)
-	}
+	n.forget()
 	return nil
 }
 
-// storeSides stores what is complete and not on the best chain.
-func (n *Node) storeSides() error {
-	var step Step
+// storeRest stores what is complete and not on the best chain, and what was
+// condemned. One step a block, for a step has to fit one transaction of the
+// store. A crash here costs a download.
+func (n *Node) storeRest() error {
+	var steps []Step
 	for _, e := range n.ready {
-		if e.stored || e.Status != Complete {
-			continue
-		}
-		step.Entries = append(step.Entries, e.Entry)
-		step.Bodies = append(step.Bodies, *e.body)
-	}
-	ready := n.ready
-	n.ready = nil
-	if len(step.Entries) == 0 {
-		return nil
-	}
-	step.Tip = n.tip.id()
-	if err := n.cfg.Store.Commit(step); err != nil {
-		return fmt.Errorf("commit a side branch: %w", err)
-	}
-	for _, e := range ready {
-		if e.body != nil && e.Status == Complete {
-			e.stored = true
+		if !e.stored && e.whole() {
+			steps = append(steps, Step{Tip: n.tip.id(), Entries: []Entry{e.Entry}, Bodies: []chain.CheckedBlock{*e.body}})
 			n.side += e.body.Size()
 			n.tree.drop(e)
+			e.stored = true
 		}
+	}
+	for _, e := range n.doomed {
+		step, err := n.doom(e)
+		if err != nil {
+			return err
+		}
+		steps = append(steps, step...)
+	}
+	n.ready, n.doomed = nil, nil
+	if len(steps) == 0 {
+		return nil
+	}
+	if err := n.cfg.Store.Commit(steps...); err != nil {
+		return fmt.Errorf("commit %d blocks beside the best chain: %w", len(steps), err)
 	}
 	return nil
 }
 
-// condemn marks e, and all that builds on it, as broken for good, and remembers
-// it: nothing false is tried twice.
-func (n *Node) condemn(e *entry, why error) error {
-	step := Step{Tip: n.tip.id()}
+// doom is the step that remembers a condemned block, so that nothing false is
+// tried twice. Where its parent is not stored it is only forgotten: it can be
+// condemned again.
+func (n *Node) doom(e *entry) ([]Step, error) {
+	if e.stored {
+		return []Step{{Tip: n.tip.id(), Condemned: []chain.Hash{e.id()}}}, nil
+	}
+	parent, err := n.tree.known(e.parent())
+	if err != nil || !parent.stored {
+		return nil, err
+	}
+	e.stored = true
+	return []Step{{Tip: n.tip.id(), Entries: []Entry{e.Entry}}}, nil
+}
+
+// condemn marks e, and all that builds on it, as broken for good. Remembered is
+// only e and what is stored: whatever else builds on e is refused with it.
+func (n *Node) condemn(e *entry, why error) {
+	n.doomed = append(n.doomed, e)
 	queue := []*entry{e}
 	for len(queue) > 0 {
-		e, queue = queue[0], queue[1:]
-		e.Status, e.reason = Condemned, why
-		n.tree.drop(e)
-		n.land(e)
-		delete(n.tree.heads, e.id())
-		delete(n.partial, e.id())
-		if e.stored {
-			step.Condemned = append(step.Condemned, e.id())
-		} else {
-			step.Entries = append(step.Entries, e.Entry)
-			e.stored = true
+		d := queue[0]
+		queue = append(queue[1:], d.children...)
+		if d.stored && d != e {
+			n.doomed = append(n.doomed, d)
 		}
-		for _, id := range e.children {
-			if child := n.tree.m[id]; child != nil {
-				queue = append(queue, child)
-			}
-		}
+		d.Status, d.reason = Condemned, why
+		n.tree.drop(d)
+		n.tree.crown(d)
+		n.land(d)
+		delete(n.partial, d.id())
 	}
-	if err := n.cfg.Store.Commit(step); err != nil {
-		return fmt.Errorf("condemn block %v: %w", e.id(), err)
+	if parent := n.tree.m[e.parent()]; parent != nil {
+		n.tree.crown(parent) // its branch may be worth having up to there
 	}
-	return nil
 }
 
 // view is the unspent coins as they would be: the store's under some diffs.

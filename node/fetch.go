@@ -1,92 +1,162 @@
 package node
 
 import (
-	"bytes"
+	"cmp"
 	"slices"
-	"strings"
 
 	"cairn/chain"
 )
 
-// heaviest is the entry with the most work, with or without its body.
+// heaviest is the entry with the most work, with or without its body. The tip
+// wins a tie, then the lower id.
 func (n *Node) heaviest() *entry {
 	best := n.tip
-	for id := range n.tree.heads {
-		if e := n.tree.m[id]; e.heavier(best) || e.State.Work == best.State.Work && bytes.Compare(id[:], hashOf(best)) < 0 && best != n.tip {
+	for _, e := range n.tree.heads {
+		if e.heavier(best) || best != n.tip && !best.heavier(e) && e.id().Compare(best.id()) < 0 {
 			best = e
 		}
 	}
 	return best
 }
 
-func hashOf(e *entry) []byte { id := e.id(); return id[:] }
+const (
+	dense    = 10             // ids at the start of a locator that leave no block out
+	farthest = 2 * MaxHeaders // headers that a locator walks down one by one
+)
 
 // locator names blocks of the branch that ends at e, newest first, thinning out
-// toward the genesis.
-func (n *Node) locator(e *entry) []chain.Hash {
+// toward the genesis. Far down a branch of headers alone it goes on along our
+// best chain: only where the branches part is of interest there.
+func (n *Node) locator(e *entry) ([]chain.Hash, error) {
 	ids := []chain.Hash{e.id()}
+	top := e.State.Height
 	for step := uint64(1); e.State.Height > 0 && len(ids) < MaxLocator-1; {
 		below := e.State.Height - min(step, e.State.Height)
-		parent, err := n.tree.ancestor(e, below)
-		if err != nil || parent == nil {
-			break
+		if !e.whole() && top-below > farthest {
+			e, below = n.tip, min(below, n.tip.State.Height)
 		}
-		e = parent
+		var err error
+		if e, err = n.tree.ancestor(e, below); err != nil {
+			return nil, err
+		}
 		ids = append(ids, e.id())
-		if len(ids) > 10 {
+		if len(ids) > dense {
 			step *= 2
 		}
 	}
 	if e.State.Height > 0 {
 		ids = append(ids, n.p.GenesisID())
 	}
-	return ids
+	return ids, nil
 }
 
-// askHeaders asks a peer for what follows e's branch, unless it is being asked.
-func (n *Node) askHeaders(now chain.Time, from Peer, e *entry) []Ask {
+// askHeaders asks a peer for what follows e's branch, unless it is being asked or
+// has wasted our time lately.
+func (n *Node) askHeaders(now chain.Time, from Peer, e *entry, out *Outcome) error {
 	p := n.peers[from]
-	if p == nil || from == Self || p.asked != 0 && now-p.asked < headerWait {
+	if p == nil || p.busy(now) || p.pause > now {
 		return nil
 	}
-	p.asked = now
-	return []Ask{{From: from, Request: Request{Want: WantHeaders, Locator: n.locator(e)}}}
+	ids, err := n.locator(e)
+	if err != nil {
+		return err
+	}
+	p.asked = max(now, 1)
+	out.Ask = append(out.Ask, Ask{From: from, Request: Request{Want: WantHeaders, Locator: ids}})
+	return nil
 }
 
-func (n *Node) answered(from Peer) {
-	if p := n.peers[from]; p != nil {
-		p.asked = 0
+// busy tells whether the peer is being asked for headers.
+func (p *peer) busy(now chain.Time) bool { return p.asked != 0 && now-p.asked < headerWait }
+
+// answered notes that a peer's turn to send headers has ended. Whoever claims a
+// tip and does not lead us there is asked later each time.
+func (n *Node) answered(now chain.Time, from Peer, fruitful bool) error {
+	p := n.peers[from]
+	if p == nil {
+		return nil
 	}
+	p.asked = 0
+	e, err := n.tree.get(p.claim.Header.ID())
+	if err != nil {
+		return err
+	}
+	if fruitful || e != nil {
+		p.idle, p.pause = 0, 0
+		return nil
+	}
+	p.idle++
+	p.pause = now + backoff(p.idle)
+	return nil
+}
+
+// backoff is how long to wait after so many failures, in milliseconds.
+func backoff(failures int) chain.Time {
+	return min(maxBackoff, chain.Time(1000)<<min(failures, 8))
+}
+
+// chase asks one peer after the other that is connected and claims more work than
+// any branch that we know of: its headers were lost on the way, or held back
+// until the bodies had come closer.
+func (n *Node) chase(now chain.Time, out *Outcome) error {
+	best := n.heaviest()
+	if best.State.Height > n.tip.State.Height+maxAhead {
+		return nil
+	}
+	if n.led(now) {
+		return nil
+	}
+	for _, p := range n.direct() {
+		if p.pause > now || p.claim.Work.Cmp(best.State.Work) <= 0 {
+			continue
+		}
+		e, err := n.tree.get(p.claim.Header.ID())
+		if err != nil {
+			return err
+		}
+		if e == nil {
+			return n.askHeaders(now, p.name, best, out)
+		}
+	}
+	return nil
 }
 
 // fetch asks for the bodies that heavier branches still miss, oldest first.
-func (n *Node) fetch(now chain.Time) []Ask {
-	var asks []Ask
+func (n *Node) fetch(now chain.Time, out *Outcome) error {
+	if len(n.flight) >= maxInFlight {
+		return nil
+	}
 	for _, head := range n.heavierHeads() {
 		path, err := n.path(head)
 		if err != nil {
-			continue // the branch was pruned under us: nothing to fetch
+			return err
 		}
-		for _, e := range path[:min(len(path), maxInFlight)] {
-			if n.flying >= maxInFlight {
-				return asks
-			}
-			if e.Status != Headed || e.body != nil || e.asked != 0 || e.retry > now {
-				continue
-			}
-			if from, ok := n.server(e); ok {
-				n.fly(now, e)
-				asks = askBody(asks, from, e.id())
-			}
+		n.fetchPath(now, path, out)
+	}
+	return nil
+}
+
+func (n *Node) fetchPath(now chain.Time, path []*entry, out *Outcome) {
+	for i, e := range path[:min(len(path), maxInFlight)] {
+		soon := n.tree.bytes + (len(n.flight)+1)*n.p.MaxBlock
+		if len(n.flight) >= maxInFlight || i > 0 && soon > maxInHand {
+			return
+		}
+		e.wanted = true
+		if e.Status != Headed || e.body != nil || e.asked != 0 || e.retry > now {
+			continue
+		}
+		if from, ok := n.server(e); ok {
+			n.fly(now, e, from)
+			out.Ask = askBody(out.Ask, from, e.id())
 		}
 	}
-	return asks
 }
 
 // askBody puts the id into the last request if it goes to the same peer and has
 // room.
 func askBody(asks []Ask, from Peer, id chain.Hash) []Ask {
-	if k := len(asks) - 1; k >= 0 && asks[k].From == from && len(asks[k].Request.IDs) < MaxBodies {
+	if k := len(asks) - 1; k >= 0 && asks[k].From == from && asks[k].Request.Want == WantBodies && len(asks[k].Request.IDs) < MaxBodies {
 		asks[k].Request.IDs = append(asks[k].Request.IDs, id)
 		return asks
 	}
@@ -97,87 +167,117 @@ func askBody(asks []Ask, from Peer, id chain.Hash) []Ask {
 // bodies are missing, heaviest first.
 func (n *Node) heavierHeads() []*entry {
 	var heads []*entry
-	for id := range n.tree.heads {
-		if e := n.tree.m[id]; e.heavier(n.tip) {
+	for _, e := range n.tree.heads {
+		if e.heavier(n.tip) {
 			heads = append(heads, e)
 		}
 	}
 	for id := range n.paths {
-		if !n.tree.heads[id] {
+		if n.tree.heads[id] == nil {
 			delete(n.paths, id)
 		}
 	}
 	slices.SortFunc(heads, func(a, b *entry) int {
-		if c := b.State.Work.Cmp(a.State.Work); c != 0 {
-			return c
-		}
-		return a.id().Compare(b.id())
+		return cmp.Or(b.State.Work.Cmp(a.State.Work), a.id().Compare(b.id()))
 	})
 	return heads
 }
 
-// path lists what a head's branch still misses, oldest first. It is walked once
-// and then worn down: a first sync must not walk the whole chain for each block.
+// path lists what a head's branch misses, oldest first. The beginning is kept and
+// worn down: a first sync must not walk the whole chain for each block.
 func (n *Node) path(head *entry) ([]*entry, error) {
-	path, ok := n.paths[head.id()]
-	if !ok {
-		for e := head; !e.whole(); {
-			path = append(path, e)
-			var err error
-			if e, err = n.tree.known(e.parent()); err != nil {
-				return nil, err
-			}
+	path := worn(n.paths[head.id()])
+	if len(path) == 0 {
+		var err error
+		if path, err = n.missing(head); err != nil {
+			return nil, err
 		}
-		slices.Reverse(path)
+		if len(path) > reach {
+			path = slices.Clone(path[:reach])
+		}
 	}
+	n.paths[head.id()] = path
+	return path, nil
+}
+
+const reach = 8 * maxInFlight // blocks of a path that are kept
+
+func worn(path []*entry) []*entry {
 	for len(path) > 0 && path[0].whole() {
 		path = path[1:]
 	}
-	n.paths[head.id()] = path
+	return path
+}
+
+func (n *Node) missing(head *entry) (path []*entry, err error) {
+	for e := head; !e.whole(); {
+		path = append(path, e)
+		if e, err = n.tree.known(e.parent()); err != nil {
+			return nil, err
+		}
+	}
+	slices.Reverse(path)
 	return path, nil
 }
 
 // server chooses whom to ask for a body: who told us of it, else another
 // connected peer that claims at least as much work; after failures the next one.
 func (n *Node) server(e *entry) (Peer, bool) {
-	if p := n.peers[e.teller]; e.tries == 0 && p != nil && p.direct {
+	if p := n.peers[e.teller]; e.tries == 0 && p != nil && p.direct && p.load < maxAPeer {
 		return e.teller, true
 	}
-	var list []Peer
-	for name, p := range n.peers {
-		if p.direct && p.claim.Work.Cmp(e.State.Work) >= 0 {
-			list = append(list, name)
-		}
-	}
+	list := slices.DeleteFunc(n.direct(), func(p *peer) bool {
+		return p.load >= maxAPeer || p.claim.Work.Cmp(e.State.Work) < 0
+	})
 	if len(list) == 0 {
 		return Self, false
 	}
-	slices.SortFunc(list, func(a, b Peer) int { return strings.Compare(string(a), string(b)) })
-	return list[e.tries%len(list)], true
+	return list[e.tries%len(list)].name, true
 }
 
-func (n *Node) fly(now chain.Time, e *entry) {
-	if e.asked == 0 {
-		n.flying++
+// direct lists the connected peers by name.
+func (n *Node) direct() []*peer {
+	var list []*peer
+	for _, p := range n.peers {
+		if p.direct {
+			list = append(list, p)
+		}
 	}
-	e.asked = max(now, 1)
+	slices.SortFunc(list, func(a, b *peer) int { return cmp.Compare(a.name, b.name) })
+	return list
 }
 
+// fly notes that e's body, or what of it is missing, is asked of somebody.
+func (n *Node) fly(now chain.Time, e *entry, from Peer) {
+	n.land(e)
+	n.flight[e.id()] = e
+	e.asked, e.server = max(now, 1), from
+	if p := n.peers[from]; p != nil {
+		p.load++
+	}
+}
+
+// land notes that e is not being asked for any more.
 func (n *Node) land(e *entry) {
-	if e.asked != 0 {
-		n.flying--
-		e.asked = 0
+	if e.asked == 0 {
+		return
 	}
+	delete(n.flight, e.id())
+	if p := n.peers[e.server]; p != nil {
+		p.load = max(p.load-1, 0) // it may have left and come back meanwhile
+	}
+	e.asked, e.server = 0, Self
 }
 
 // Failed tells that a request came to nothing, or brought less than was asked
 // for: what is still missing is asked elsewhere, later each time.
 func (n *Node) Failed(now chain.Time, from Peer, q Request) (Outcome, error) {
 	var out Outcome
-	if q.Want == WantHeaders {
-		n.answered(from)
-	}
-	if q.Want != WantTxs && q.Want != WantBodies {
+	switch q.Want {
+	case WantHeaders:
+		return out, n.answered(now, from, false)
+	case WantTxs, WantBodies:
+	default:
 		return out, nil
 	}
 	for _, id := range q.IDs {
@@ -185,8 +285,8 @@ func (n *Node) Failed(now chain.Time, from Peer, q Request) (Outcome, error) {
 			n.miss(now, from, e, q.Want, &out)
 		}
 	}
-	out.Ask = append(out.Ask, n.fetch(now)...)
-	return out, nil
+	err := n.fetch(now, &out)
+	return out, err
 }
 
 // miss notes one try that failed. Missing transactions are followed by the whole
@@ -195,20 +295,20 @@ func (n *Node) miss(now chain.Time, from Peer, e *entry, w Want, out *Outcome) {
 	n.land(e)
 	delete(n.partial, e.id())
 	if w == WantTxs && from != Self {
-		n.fly(now, e)
+		n.fly(now, e, from)
 		out.Ask = askBody(out.Ask, from, e.id())
 		return
 	}
 	e.tries++
 	if e.tries > 1 {
-		e.retry = now + min(maxBackoff, chain.Time(1000)<<min(e.tries, 8))
+		e.retry = now + backoff(e.tries)
 	}
 }
 
 // timeOut takes requests as failed that the driver never answered.
 func (n *Node) timeOut(now chain.Time) {
-	for _, e := range n.tree.m {
-		if e.asked != 0 && now-e.asked > bodyWait {
+	for _, e := range n.flight {
+		if now-e.asked > bodyWait {
 			n.land(e)
 			delete(n.partial, e.id())
 			e.tries++

@@ -1,8 +1,10 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"cairn/chain"
 	"cairn/mempool"
@@ -12,15 +14,16 @@ import (
 const (
 	window      = 2016     // heights of the tree that stay in memory
 	margin      = 288      // blocks' worth of work that a branch may lie behind the tip
-	maxOrphans  = 256      // announcements and blocks whose parent is unknown
-	maxLater    = 64       // announcements and blocks whose time has not come
 	maxLoose    = 128      // transactions whose coin is unknown
-	maxHeaded   = 1 << 20  // headers without a body
+	maxEntries  = 1 << 18  // blocks in the tree that are held in memory
+	maxAhead    = 1 << 15  // heights that headers of a heavier branch run ahead of its bodies
 	maxInHand   = 64 << 20 // bytes of bodies that wait for an earlier one
 	maxSide     = 1 << 30  // bytes of bodies off the best chain, stored since the start
 	maxInFlight = 128      // bodies asked for
+	maxAPeer    = 64       // bodies asked of one peer
 	maxClaims   = 256      // peers whose tip is remembered
 	maxReorgs   = 256      // reorganisations remembered
+	maxFates    = 10_000   // transactions that those undid
 )
 
 // Config says who a node is.
@@ -31,6 +34,7 @@ type Config struct {
 	Peer   Peer   // our own name in claims
 	Agent  string // our program, told to peers
 	Salt   uint64 // makes our blocks differ from those of others that pay the same address
+	Window uint64 // heights of the tree that stay in memory; default 2016
 }
 
 // Node is one honest player. It is not safe for concurrent use.
@@ -43,15 +47,18 @@ type Node struct {
 
 	seq        uint64
 	ready      []*entry              // complete and not yet stored, parents first
+	doomed     []*entry              // condemned and not yet stored as such, parents first
 	candidates map[chain.Hash]*entry // complete and heavier than the tip when they became so
 
-	orphans orphans
-	later   []arrival // blocks from a future
+	orphans aside // blocks whose parent is unknown
+	later   aside // blocks whose time has not come
 	partial map[chain.Hash]*partial
-	loose   []looseTx // transactions whose coin is unknown
-	paths   map[chain.Hash][]*entry
-	side    int // bytes of bodies off the best chain
-	flying  int // bodies asked for
+	loose   []looseTx               // transactions whose coin is unknown
+	paths   map[chain.Hash][]*entry // what heads still miss, oldest first; the beginning of it
+	flight  map[chain.Hash]*entry   // bodies asked for
+	side    int                     // bytes of bodies off the best chain
+	low     uint64                  // height below which memory was thinned out
+	most    int                     // entries in memory
 
 	peers   map[Peer]*peer
 	counter uint64
@@ -66,7 +73,8 @@ func New(now chain.Time, cfg Config) (*Node, error) {
 	if cfg.Params == nil || cfg.Store == nil {
 		return nil, errors.New("node: params and store are needed")
 	}
-	recent, err := cfg.Store.Recent(window)
+	cfg.Window = cmp.Or(cfg.Window, window)
+	recent, err := cfg.Store.Recent(int(cfg.Window))
 	if err != nil {
 		return nil, fmt.Errorf("read the recent blocks: %w", err)
 	}
@@ -75,20 +83,24 @@ func New(now chain.Time, cfg Config) (*Node, error) {
 		return nil, fmt.Errorf("read the tip: %w", err)
 	}
 	n := &Node{
-		p: cfg.Params, cfg: cfg, tree: newTree(cfg.Store, recent), pool: mempool.New(cfg.Pool),
-		orphans: orphans{}, partial: map[chain.Hash]*partial{}, paths: map[chain.Hash][]*entry{},
+		p: cfg.Params, cfg: cfg, tree: newTree(cfg.Store, recent), pool: mempool.New(cfg.Pool), most: maxEntries,
+		partial: map[chain.Hash]*partial{}, paths: map[chain.Hash][]*entry{}, flight: map[chain.Hash]*entry{},
 		peers: map[Peer]*peer{}, candidates: map[chain.Hash]*entry{},
 	}
 	if n.tip, err = n.tree.known(tip.State.ID); err != nil {
 		return nil, err
 	}
+	n.low = n.tip.State.Height - min(n.tip.State.Height, cfg.Window)
 	for _, e := range n.tree.m {
 		if e.whole() && e.heavier(n.tip) {
 			n.candidates[e.id()] = e
 		}
 	}
 	var out Outcome
-	return n, n.advance(now, &out)
+	if err := n.advance(now, &out); err != nil {
+		return nil, err
+	}
+	return n, nil
 }
 
 // Params are the rules of the node's network.
@@ -124,22 +136,26 @@ func (n *Node) Ancestor(tip chain.Hash, height uint64) (chain.Hash, bool) {
 // Mempool is the pool; only the node's owner may touch it.
 func (n *Node) Mempool() *mempool.Pool { return n.pool }
 
-// Leaves lists the ends of all branches held in memory, the tip among them.
+// Leaves lists the ends of all branches held in memory, and the tip first; then
+// by work, the heaviest first.
 func (n *Node) Leaves() []Entry {
-	list := []Entry{n.tip.Entry}
+	var list []Entry
 	for id, e := range n.tree.m {
 		if len(e.children) == 0 && id != n.tip.id() {
 			list = append(list, e.Entry)
 		}
 	}
-	return list
+	slices.SortFunc(list, func(a, b Entry) int {
+		return cmp.Or(b.State.Work.Cmp(a.State.Work), a.State.ID.Compare(b.State.ID))
+	})
+	return slices.Insert(list, 0, n.tip.Entry)
 }
 
 // Syncing tells whether a heavier branch is known whose bodies are still to
 // come, and its height.
 func (n *Node) Syncing() (height uint64, yes bool) {
-	for id := range n.tree.heads {
-		if e := n.tree.m[id]; e.Status == Headed && e.State.Work.Cmp(n.tip.State.Work) > 0 {
+	for _, e := range n.tree.heads {
+		if e.heavier(n.tip) {
 			yes = true
 			height = max(height, e.State.Height)
 		}
@@ -148,32 +164,36 @@ func (n *Node) Syncing() (height uint64, yes bool) {
 }
 
 // Since leads from the block that a watcher last saw to the tip, in at most most
-// steps. A block that was never ours gives ErrUnknown: start again at the
-// genesis.
+// steps, or all if most < 1. A block that was never ours gives ErrUnknown: start
+// again at the genesis. The genesis itself is in no move.
 func (n *Node) Since(last chain.Hash, most int) (Move, error) {
 	e, err := n.tree.get(last)
 	if err != nil {
 		return Move{}, err
 	}
-	if e == nil {
+	if e == nil || !e.whole() {
 		return Move{}, ErrUnknown
 	}
-	fork, err := n.tree.fork(e, n.tip)
-	if err != nil {
-		return Move{}, err
-	}
 	var m Move
-	for e.id() != fork.id() {
+	for {
+		best, err := n.tree.onBest(e)
+		if err != nil {
+			return Move{}, err
+		}
+		if best {
+			break
+		}
 		m.Undone = append(m.Undone, e.id())
 		if e, err = n.tree.known(e.parent()); err != nil {
 			return Move{}, err
 		}
 	}
-	return m, n.applied(&m, e, most)
+	err = n.applied(&m, e, most)
+	return m, err
 }
 
 func (n *Node) applied(m *Move, at *entry, most int) error {
-	for at.State.Height < n.tip.State.Height && len(m.Applied) < most {
+	for at.State.Height < n.tip.State.Height && (most < 1 || len(m.Applied) < most) {
 		id, err := n.cfg.Store.At(at.State.Height + 1)
 		if err != nil {
 			return err
@@ -194,9 +214,7 @@ func (n *Node) Tick(now chain.Time) (Outcome, error) {
 	var out Outcome
 	n.forgetClaims(now)
 	n.timeOut(now)
-	later := n.later
-	n.later = nil
-	for _, a := range later {
+	for _, a := range n.later.take(func(a arrival) bool { return n.arrived(now, a.header()) }) {
 		if err := n.again(now, a, &out); err != nil {
 			return out, err
 		}
@@ -204,8 +222,10 @@ func (n *Node) Tick(now chain.Time) (Outcome, error) {
 	n.pool.Expire(now)
 	out.Relay = append(out.Relay, n.pool.Due(now)...)
 	out.Ask = append(out.Ask, n.lookAtPools(now)...)
-	out.Ask = append(out.Ask, n.fetch(now)...)
-	return out, nil
+	if err := n.chase(now, &out); err != nil {
+		return out, err
+	}
+	return out, n.fetch(now, &out)
 }
 
 // Header describes a block for converge.Tree: complete means that its body and

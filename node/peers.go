@@ -8,23 +8,29 @@ import (
 )
 
 const (
-	claimLife  = 60_000 // milliseconds until a claim is forgotten
-	headerWait = 10_000 // milliseconds until headers are asked for again
-	bodyWait   = 70_000 // milliseconds until an unanswered request counts as failed
-	maxBackoff = 60_000 // milliseconds between tries at the most
-	poolSoon   = 2_000  // milliseconds from a hello to the second look at a peer's pool
-	poolEvery  = 30_000 // milliseconds between later looks
+	claimLife  = 60_000  // milliseconds until a claim is forgotten
+	headerWait = 10_000  // milliseconds until headers are asked for again
+	bodyWait   = 70_000  // milliseconds until an unanswered request counts as failed
+	maxBackoff = 60_000  // milliseconds between tries at the most
+	fullWait   = 5_000   // milliseconds until a body that found no room is asked for again
+	maxSkew    = 1 << 42 // milliseconds that a clock may be off at the most: more is cut
+	poolSoon   = 2_000   // milliseconds from a hello to the second look at a peer's pool
+	poolEvery  = 30_000  // milliseconds between later looks
 )
 
 // peer is what we know of somebody who claims a tip.
 type peer struct {
-	name   Peer
-	claim  TipClaim
-	seen   chain.Time // when the claim was heard
-	direct bool       // connected to us
-	ahead  chain.Time // how far its clock is ahead of ours, in milliseconds
-	asked  chain.Time // when it was asked for headers; 0 if no request is under way
-	pool   chain.Time // when to look at its pool again
+	name    Peer
+	claim   TipClaim
+	seen    chain.Time // when the claim was heard
+	direct  bool       // connected to us
+	ahead   chain.Time // how far its clock is ahead of ours, in milliseconds
+	asked   chain.Time // when it was asked for headers; 0 if no request is under way
+	idle    int        // answers in a row that did not lead to its tip
+	pause   chain.Time // not asked for headers before
+	load    int        // bodies asked of it
+	reached uint64     // greatest height of the headers that it sent
+	pool    chain.Time // when to look at its pool again
 }
 
 // Claim is a peer's tip as we heard it.
@@ -64,7 +70,9 @@ func (n *Node) Hello(now chain.Time, from Peer, h Hello) (Outcome, error) {
 	if p == nil {
 		return Outcome{Verdict: Ignore, Why: ErrFull}, nil
 	}
-	p.direct, p.ahead, p.asked = true, h.Time-now, 0
+	p.direct, p.asked, p.idle, p.pause, p.reached = true, 0, 0, 0, 0
+	p.ahead = min(max(h.Time, 0), now+maxSkew) - now
+	p.claim.Counter = 0 // said to our face: no replay
 	h.Tip.Peer = from
 	out, err := n.Tip(now, from, h.Tip)
 	out.Verdict, out.Why = Accept, nil
@@ -77,13 +85,7 @@ func (n *Node) Hello(now chain.Time, from Peer, h Hello) (Outcome, error) {
 // never says anything twice, so what it lost between two nodes would stay lost:
 // soon after a hello, while gossip is only finding its paths, or on a bad link.
 func (n *Node) lookAtPools(now chain.Time) (asks []Ask) {
-	var due []*peer
-	for _, p := range n.peers {
-		if p.direct && p.pool <= now {
-			due = append(due, p)
-		}
-	}
-	slices.SortFunc(due, func(a, b *peer) int { return cmp.Compare(a.name, b.name) })
+	due := slices.DeleteFunc(n.direct(), func(p *peer) bool { return p.pool > now })
 	for _, p := range due {
 		p.pool = now + poolEvery
 		asks = append(asks, Ask{From: p.name, Request: Request{Want: WantPool}})
@@ -109,7 +111,7 @@ func (n *Node) Tip(now chain.Time, from Peer, t TipClaim) (Outcome, error) {
 	if p == nil {
 		return Outcome{Verdict: Ignore, Why: ErrFull}, nil
 	}
-	if p.seen != 0 && t.Counter <= p.claim.Counter {
+	if t.Counter <= p.claim.Counter {
 		return Outcome{Verdict: Ignore, Why: ErrKnown}, nil
 	}
 	p.claim, p.seen = t, now
@@ -118,11 +120,11 @@ func (n *Node) Tip(now chain.Time, from Peer, t TipClaim) (Outcome, error) {
 		return out, err
 	}
 	if e == nil && n.worth(t.Work) {
-		out.Ask = n.askHeaders(now, from, n.heaviest())
+		return out, n.askHeaders(now, from, n.heaviest(), &out)
 	}
 	if e != nil && e.Status == Headed && e.retry > 0 {
 		e.retry = 0 // somebody follows it: its body can be had
-		out.Ask = n.fetch(now)
+		return out, n.fetch(now, &out)
 	}
 	return out, nil
 }
@@ -151,7 +153,7 @@ func (n *Node) peer(name Peer) *peer {
 func (n *Node) evictClaim() bool {
 	var oldest *peer
 	for _, p := range n.peers {
-		if !p.direct && (oldest == nil || p.seen < oldest.seen) {
+		if !p.direct && (oldest == nil || p.seen < oldest.seen || p.seen == oldest.seen && p.name < oldest.name) {
 			oldest = p
 		}
 	}
@@ -173,7 +175,8 @@ func (n *Node) forgetClaims(now chain.Time) {
 }
 
 // Behind is how far our clock is behind the median of our peers', in
-// milliseconds; below 0 it is ahead. Nobody alone can move it.
+// milliseconds; below 0 it is ahead. Where there is more than one, nobody alone
+// can make us wait.
 func (n *Node) Behind() chain.Time {
 	var ahead []chain.Time
 	for _, p := range n.peers {

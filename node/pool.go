@@ -1,7 +1,6 @@
 package node
 
 import (
-	"errors"
 	"slices"
 
 	"cairn/chain"
@@ -20,16 +19,18 @@ func (n *Node) Tx(now chain.Time, from Peer, tx chain.CheckedTx) (Outcome, error
 	var out Outcome
 	err := n.enter(now, from, tx, &out)
 	if err == nil {
-		return out, n.freeTxs(now, &out)
+		err = n.freeTxs(now, map[chain.Hash]bool{tx.ID(): true}, &out)
+		return out, err
 	}
 	if chain.KindOf(err) == chain.MissingCoin {
 		n.keepTx(from, tx)
 	}
-	return out, out.refuse(err)
+	err = out.refuse(err)
+	return out, err
 }
 
 func (n *Node) enter(now chain.Time, from Peer, tx chain.CheckedTx, out *Outcome) error {
-	if n.pool.Has(tx.ID()) && from != Self {
+	if n.pool.Has(tx.ID()) && from != Self || n.confirmed(tx.ID()) {
 		return ErrKnown
 	}
 	if err := n.admit(tx); err != nil {
@@ -40,6 +41,11 @@ func (n *Node) enter(now chain.Time, from Peer, tx chain.CheckedTx, out *Outcome
 	}
 	out.Fees = true
 	return nil
+}
+
+func (n *Node) confirmed(id chain.Hash) bool {
+	f, ok := n.pool.Fate(id)
+	return ok && f.Reason == mempool.Confirmed
 }
 
 // admit asks the rules whether the next block could hold tx.
@@ -71,13 +77,28 @@ func (n *Node) admit(tx chain.CheckedTx) error {
 // means that coins, age and signatures are right and nothing waiting spends the
 // same coin.
 func (n *Node) Try(tx chain.CheckedTx) error {
-	if n.pool.Has(tx.ID()) {
+	if n.pool.Has(tx.ID()) || n.confirmed(tx.ID()) {
 		return ErrKnown
+	}
+	for i := range tx.Tx().Inputs {
+		if by, ok := n.pool.Spender(tx.Tx().Inputs[i].Prev); ok {
+			return &chain.RuleError{Kind: mempool.Conflict, Detail: by.String() + " spends the same coin"}
+		}
 	}
 	return n.admit(tx)
 }
 
+// needs tells whether tx spends an output of one of these.
+func (l looseTx) needs(ids map[chain.Hash]bool) bool {
+	return slices.ContainsFunc(l.tx.Tx().Inputs, func(in chain.Input) bool { return ids[in.Prev.Tx] })
+}
+
+// keepTx keeps what a peer sent too early. Our own user has been told that it is
+// refused, so his is not kept.
 func (n *Node) keepTx(from Peer, tx chain.CheckedTx) {
+	if from == Self || tx.Size() > n.pool.Config().MaxTxSize {
+		return
+	}
 	for _, l := range n.loose {
 		if l.tx.ID() == tx.ID() {
 			return
@@ -89,24 +110,31 @@ func (n *Node) keepTx(from Peer, tx chain.CheckedTx) {
 	n.loose = append(n.loose, looseTx{from, tx})
 }
 
-// freeTxs lets in, and publishes, what waited for a transaction that has come.
-func (n *Node) freeTxs(now chain.Time, out *Outcome) error {
-	for again := true; again; {
-		again = false
+// freeTxs lets in, and publishes, what waited for one of the transactions that
+// have come. Nothing else is tried: it would let strangers buy many look-ups with
+// one payment.
+func (n *Node) freeTxs(now chain.Time, come map[chain.Hash]bool, out *Outcome) error {
+	for len(come) > 0 && len(n.loose) > 0 {
+		next := map[chain.Hash]bool{}
 		waiting := n.loose
 		n.loose = nil
 		for _, l := range waiting {
+			if !l.needs(come) {
+				n.loose = append(n.loose, l)
+				continue
+			}
 			err := n.enter(now, l.from, l.tx, out)
 			switch {
 			case err == nil:
 				out.Relay = append(out.Relay, l.tx)
-				again = true
+				next[l.tx.ID()] = true
 			case chain.KindOf(err) == chain.MissingCoin:
 				n.loose = append(n.loose, l)
-			case chain.KindOf(err) == "" && !errors.Is(err, ErrKnown):
+			case ours(err):
 				return err
 			}
 		}
+		come = next
 	}
 	return nil
 }
@@ -127,27 +155,53 @@ func (n *Node) Pool(_ chain.Time, from Peer, ids []chain.Hash) (Outcome, error) 
 	return out, nil
 }
 
-// refill brings the pool to the new tip: confirmed transactions leave, those of
-// undone blocks come back or learn why not.
-func (n *Node) refill(now chain.Time, p *plan) []mempool.Fate {
+// refill brings the pool from the tip before to the new one: confirmed
+// transactions leave, those of undone blocks come back or learn why not.
+func (n *Node) refill(now chain.Time, p *plan, from *entry, out *Outcome) ([]mempool.Fate, error) {
 	for _, b := range p.off {
 		n.pool.Undo(b)
 	}
+	come := map[chain.Hash]bool{}
 	for _, b := range p.on {
 		n.pool.Confirm(b)
+		for _, tx := range b.Txs() {
+			come[tx.ID()] = true
+		}
 	}
-	if len(p.off) == 0 {
-		return nil
+	if err := n.resettle(now, len(p.off) > 0, n.tip.State.Height < from.State.Height); err != nil {
+		return nil, err
 	}
-	n.pool.Settle(now, n.admit)
-	n.pool.Recheck(now, n.admit)
+	n.loose = slices.DeleteFunc(n.loose, func(l looseTx) bool { return come[l.tx.ID()] })
+	if err := n.freeTxs(now, come, out); err != nil {
+		return nil, err
+	}
 	var fates []mempool.Fate
 	for _, b := range slices.Backward(p.off) {
 		for _, tx := range b.Txs() {
 			fates = append(fates, n.fate(tx))
 		}
 	}
-	return fates
+	return fates, nil
+}
+
+// resettle asks the rules again: about what came loose, and on a chain that is
+// shorter than before about all that waits, for coinbases are younger there.
+func (n *Node) resettle(now chain.Time, undone, shorter bool) error {
+	var fault error
+	admit := func(tx chain.CheckedTx) error {
+		err := n.admit(tx)
+		if ours(err) {
+			fault = err
+		}
+		return err
+	}
+	if undone {
+		n.pool.Settle(now, admit)
+	}
+	if shorter {
+		n.pool.Recheck(now, admit)
+	}
+	return fault
 }
 
 // fate tells what a reorganisation made of a transaction that it undid.
@@ -182,7 +236,12 @@ func (n *Node) record(now chain.Time, from *entry, p *plan, fates []mempool.Fate
 	n.reorged++
 	n.stats = ReorgStats{Count: n.reorged, Deepest: max(n.stats.Deepest, len(p.undone)), Last: now}
 	n.reorgs = append(n.reorgs, r)
-	if len(n.reorgs) > maxReorgs {
+	kept := 0
+	for _, r := range n.reorgs {
+		kept += len(r.Fates)
+	}
+	for len(n.reorgs) > maxReorgs || kept > maxFates && len(n.reorgs) > 1 {
+		kept -= len(n.reorgs[0].Fates)
 		n.reorgs = slices.Delete(n.reorgs, 0, 1)
 	}
 }

@@ -94,7 +94,7 @@ type Request struct {
 	Hello   Hello        // WantHello: the asker's own
 	Locator []chain.Hash // WantHeaders: ids of the asker's branch, newest first, thinning out
 	IDs     []chain.Hash // WantBodies, WantPoolTxs; WantTxs, WantAnnouncement: the block alone
-	Index   []uint32     // WantTxs: positions among the transactions behind the coinbase
+	Index   []uint32     // WantTxs: positions among the transactions behind the coinbase, rising
 }
 
 // Append appends the canonical encoding.
@@ -150,10 +150,14 @@ func readUpTo(r *chain.Reader, most int) []chain.Hash {
 	return hs
 }
 
+// readIndex reads positions in rising order: none is asked for twice.
 func readIndex(r *chain.Reader) []uint32 {
 	index := make([]uint32, r.Count(4))
 	for i := range index {
 		index[i] = r.Uint32()
+		if i > 0 && index[i] <= index[i-1] {
+			r.Fail("position %d behind %d", index[i], index[i-1])
+		}
 	}
 	return index
 }
