@@ -404,6 +404,12 @@ func getTxOut(c *call) (*TxOut, error) {
 		return nil, Errorf(InvalidParameter, "n: an output's index lies between 0 and %d", uint32(1<<32-1))
 	}
 	at := chain.OutPoint{Tx: arg[chain.Hash](c, 0), Index: uint32(index)}
+	// The pool comes first: what a block takes out of it in between is then found
+	// in the chain.
+	var loose pooled
+	if argOr(c, 2, true) {
+		loose = c.pooled(at)
+	}
 	v, err := c.view()
 	if err != nil {
 		return nil, err
@@ -412,33 +418,37 @@ func getTxOut(c *call) (*TxOut, error) {
 	if err != nil {
 		return nil, err
 	}
-	coin, depth, err := c.coin(v, tip.State, at, argOr(c, 2, true))
-	if err != nil || coin == nil {
+	found, err := v.Coins([]chain.OutPoint{at})
+	if err != nil || loose.spent {
 		return nil, err
 	}
-	return &TxOut{
-		Best: tip.State.ID, Confirmations: depth, Value: Amount(coin.Value),
-		Script: script(c.Params, coin.Owner), Coinbase: coin.Coinbase,
-	}, nil
+	out := &TxOut{Best: tip.State.ID}
+	coin, confirmed := found[at]
+	switch {
+	case confirmed:
+		out.Confirmations = int64(tip.State.Height-coin.Height) + 1
+	case loose.coin != nil:
+		coin = *loose.coin
+	default:
+		return nil, nil
+	}
+	out.Value, out.Script, out.Coinbase = Amount(coin.Value), script(c.Params, coin.Owner), coin.Coinbase
+	return out, nil
 }
 
-// coin finds an unspent coin and its depth; nil if there is none. With the pool,
-// what the pool spends is spent, and what it creates is there at depth 0.
-func (c *call) coin(v Snapshot, tip chain.State, at chain.OutPoint, pool bool) (*chain.Coin, int64, error) {
-	if pool {
-		if _, spent := c.Pool.Spender(at); spent {
-			return nil, 0, nil
-		}
-	}
-	found, err := v.Coins([]chain.OutPoint{at})
-	if coin, ok := found[at]; ok && err == nil {
-		return &coin, int64(tip.Height-coin.Height) + 1, nil
-	}
-	if w, ok := c.Pool.Get(at.Tx); pool && ok && int64(at.Index) < int64(len(w.Tx.Tx().Outputs)) {
+// pooled is what the pool says of a coin.
+type pooled struct {
+	spent bool        // a transaction of the pool spends it
+	coin  *chain.Coin // a transaction of the pool makes it
+}
+
+func (c *call) pooled(at chain.OutPoint) (p pooled) {
+	_, p.spent = c.Pool.Spender(at)
+	if w, ok := c.Pool.Get(at.Tx); ok && uint64(at.Index) < uint64(len(w.Tx.Tx().Outputs)) {
 		coin := w.Tx.Tx().Out(at.Tx, int(at.Index), 0)
-		return &coin, 0, err
+		p.coin = &coin
 	}
-	return nil, 0, err
+	return p
 }
 
 // Coin is one element of the result of getaddresscoins.

@@ -205,6 +205,21 @@ func TestTransactionOnBothBranches(t *testing.T) {
 	}
 }
 
+// A block that takes a transaction out of the pool while we look does not hide it.
+func TestConfirmedMeanwhile(t *testing.T) {
+	for _, ask := range []func(*Server, *world) int64{
+		func(s *Server, w *world) int64 {
+			return *get[Tx](t, s, "getrawtransaction", w.first.ID(), 1).Confirmations
+		},
+		func(s *Server, w *world) int64 { return get[*TxOut](t, s, "gettxout", w.second.ID(), 0).Confirmations },
+	} {
+		w := newWorld(t)
+		s := serve(t, w)
+		w.opening = func() { w.pool.Confirm(w.grow("a6", w.first, w.second)) }
+		equal(t, "confirmations", ask(s, w), 1)
+	}
+}
+
 func TestDecode(t *testing.T) {
 	w := newWorld(t)
 	s := serve(t, w)

@@ -189,6 +189,9 @@ func (c *call) transaction(id chain.Hash) (*Tx, error) {
 	if c.args[2] != nil {
 		return c.inBlock(id)
 	}
+	// The pool comes first: what a block takes out of it in between is then found
+	// in the block.
+	w, waits := c.Pool.Get(id)
 	v, err := c.view()
 	if err != nil {
 		return nil, err
@@ -198,17 +201,13 @@ func (c *call) transaction(id chain.Hash) (*Tx, error) {
 		return nil, err
 	}
 	t, err := c.inChain(v, blocks, id)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	// The pool is no part of the snapshot. A transaction that a block took out of
-	// it a moment ago is found in neither: the next call finds it.
-	if w, ok := c.Pool.Get(id); ok && (t == nil || !*t.Active) {
-		loose, depth := describe(c.Params, w.Tx.Tx()), int64(0)
-		loose.Confirmations, loose.Blocks = &depth, blocks
-		return loose, nil
-	}
-	if t == nil {
+	case waits && (t == nil || !*t.Active):
+		t = describe(c.Params, w.Tx.Tx())
+		t.Confirmations, t.Blocks = new(int64), blocks
+	case t == nil:
 		return nil, Errorf(NotFound, "No such mempool or blockchain transaction")
 	}
 	return t, nil

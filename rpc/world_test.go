@@ -44,6 +44,7 @@ type world struct {
 	broken  error         // what the disk answers, if not nil
 	hold    chan struct{} // Generate waits until it is closed, if not nil
 	held    chan struct{} // closed when Generate waits
+	opening func()        // runs just before the next snapshot is opened, if not nil
 	deaf    bool          // Generate does not hear that the call is over
 
 	names                      map[string]chain.CheckedBlock
@@ -148,6 +149,10 @@ func (w *world) open() (Snapshot, error) {
 	defer w.mu.Unlock()
 	if w.broken != nil {
 		return nil, w.broken
+	}
+	if w.opening != nil {
+		w.opening()
+		w.opening = nil
 	}
 	w.opened++
 	coins := chain.Coins{}
