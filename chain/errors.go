@@ -65,13 +65,17 @@ func Kinds() []Kind {
 func (k Kind) Everywhere() bool { return everywhere[k] }
 
 // Condemns tells whether a body that breaks this rule condemns the block id for
-// good. Parsing failures and root mismatches never do: the same id may have
-// another body that is right. Nor does a transaction without inputs: it may be 64
-// bytes long, two nodes of the right body's merkle tree (CVE-2017-12842). What is
-// no kind of this package never does.
+// good. Parsing failures, a second coinbase among them, and root mismatches never
+// do: the same id may have another body that is right. Nor does a transaction
+// without inputs: it may be 64 bytes long, two nodes of the right body's merkle
+// tree (CVE-2017-12842). What is no kind of this package never does.
 func (k Kind) Condemns() bool {
+	switch k {
+	case Malformed, LooseCoinbase, BadRoot, Mutated, NoInputs:
+		return false
+	}
 	_, known := everywhere[k]
-	return known && k != Malformed && k != BadRoot && k != Mutated && k != NoInputs
+	return known
 }
 
 // RuleError tells which rule was broken and by how much.

@@ -69,6 +69,8 @@ func TestHostileCountsTakeNoMemory(t *testing.T) {
 		{0xfe, 0xff, 0xff, 0xff, 0xff},
 		{0xfe, 0xff, 0xff, 0xff, 0x7f},
 		{0xfd, 0xff, 0xff},
+		{0xfd, 0xff, 0}, // fewer than the bytes left, but too many for items of their size
+		{0xfc},
 	}
 	for _, kind := range []string{"tx", "coinbase", "block", "announcement"} {
 		var worst uint64

@@ -322,13 +322,16 @@ func checkTx(s *scene) error {
 }
 
 // young is the oldest reward that the next block may not yet spend.
-func (s *scene) young() chain.Coin {
+func (s *scene) young() chain.Coin { return s.reward(s.State.Height + 2 - s.p.Maturity) }
+
+// reward is what the block at a height paid its miner.
+func (s *scene) reward(height uint64) chain.Coin {
 	for _, c := range s.Coins {
-		if c.Height == s.State.Height+2-s.p.Maturity {
+		if c.Height == height {
 			return c
 		}
 	}
-	panic("no young coin")
+	panic("no reward at that height")
 }
 
 // Every kind has a transaction or block that breaks it and nothing before it.
@@ -381,15 +384,13 @@ func TestTheUnbentSceneHolds(t *testing.T) {
 			s.p.MaxBlock = len(s.b.Bytes())
 			return s.block(s.b)
 		},
-		"mature": func() error {
+		"just mature": func() error {
 			s := newScene()
-			s.Grow(1, "", chaintest.Address(7))
-			for _, c := range s.Coins {
-				if c.Height == s.State.Height+1-s.p.Maturity {
-					return s.block(chaintest.Next(s.p, s.State, chaintest.Address(2), chaintest.Pay(s.p, c, chaintest.Key(7), 1)))
-				}
+			tx := chaintest.Pay(s.p, s.reward(s.State.Height+1-s.p.Maturity), chaintest.Key(7), 1)
+			if _, err := chain.Admit(s.p, s.State, chaintest.CheckTx(s.p, tx), s.Coins); err != nil {
+				return err
 			}
-			return errors.New("no coin is just mature")
+			return s.block(chaintest.Next(s.p, s.State, chaintest.Address(2), tx))
 		},
 		"fees near the maximum": func() error {
 			s := newScene()
@@ -439,7 +440,7 @@ func TestKindsAreComplete(t *testing.T) {
 
 func TestKindsTellWhoIsToBlame(t *testing.T) {
 	local := []chain.Kind{chain.MissingCoin, chain.ImmatureCoin}
-	innocent := []chain.Kind{chain.Malformed, chain.BadRoot, chain.Mutated, chain.NoInputs}
+	innocent := []chain.Kind{chain.Malformed, chain.LooseCoinbase, chain.BadRoot, chain.Mutated, chain.NoInputs}
 	for _, k := range chain.Kinds() {
 		if k.Everywhere() == slices.Contains(local, k) {
 			t.Errorf("%s is false everywhere: %v", k, k.Everywhere())
