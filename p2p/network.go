@@ -357,7 +357,7 @@ func (n *Network) cut(p peer.ID) {
 
 // What beat does, in seconds.
 const (
-	pingEvery = 15
+	pingEvery = 5 // also how soon a link to a peer that was killed is found dead
 	saveEvery = 300
 )
 
