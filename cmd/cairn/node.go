@@ -1,0 +1,289 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cairn/chain"
+	"cairn/daemon"
+	"cairn/p2p"
+	"cairn/rpc"
+	"cairn/store"
+	"cairn/wallet"
+)
+
+// nodeOptions are the flags of `cairn node`.
+type nodeOptions struct {
+	listen, peers             []string
+	maxPeers, threads         int
+	mine                      bool
+	mineTo, hashrate          string
+	rpc, rpcUser, rpcPassword string
+	logLevel, logFormat       string
+}
+
+func nodeCommand() *cobra.Command {
+	var o nodeOptions
+	c := &cobra.Command{
+		Use:   "node",
+		Short: "Run a node: follow the chain, serve peers, and mine if told to",
+		Example: `  cairn node --mine
+  cairn node --listen /ip4/127.0.0.1/tcp/29431 --rpc 127.0.0.1:29432 --data-dir second --peer /ip4/127.0.0.1/tcp/29421`,
+		Args: words(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runNode(cmd, o)
+		},
+	}
+	f := c.Flags()
+	f.StringArrayVar(&o.listen, "listen", nil, "a `MULTIADDR` to be dialled at (default loopback, TCP and QUIC, the network's port)")
+	f.StringArrayVar(&o.peers, "peer", nil, "the `MULTIADDR` of a peer to stay connected to")
+	f.IntVar(&o.maxPeers, "max-peers", p2p.DefaultMaxPeers, "peers at most")
+	f.BoolVar(&o.mine, "mine", false, "search for blocks")
+	f.StringVar(&o.mineTo, "mine-to", "", "the `ADDRESS` that found blocks pay (default the wallet's next; on dev and regtest the first prefunded)")
+	f.IntVar(&o.threads, "threads", 0, "threads that search (default one for each core)")
+	f.StringVar(&o.hashrate, "hashrate", "0", "hashes a second at most, like 500k or 1M; 0 is no `LIMIT`")
+	f.StringVar(&o.rpc, "rpc", "", "`HOST:PORT` for RPC (default loopback, the network's port)")
+	f.StringVar(&o.rpcUser, "rpc-user", "", "a name for RPC beside the cookie")
+	f.StringVar(&o.rpcPassword, "rpc-password", "", "its password; better set as CAIRN_RPC_PASSWORD")
+	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&o.logFormat, "log-format", "text", "text or json")
+	return c
+}
+
+// runNode opens what a node needs in order, waits, and closes it in reverse.
+func runNode(cmd *cobra.Command, o nodeOptions) error {
+	ctx, stop := context.WithCancel(cmd.Context())
+	defer stop()
+	log, err := newLogger(o.logLevel, o.logFormat, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	p, err := params(cmd)
+	if err != nil {
+		return err
+	}
+	dir, err := makeDataDir(cmd)
+	if err != nil {
+		return err
+	}
+	kept, err := openStore(dir, p, log)
+	if err != nil {
+		return err
+	}
+	defer func() { warn(log, "close the database", kept.Close()) }()
+	cfg, err := o.config(p, dir, log)
+	if err != nil {
+		return err
+	}
+	cfg.Store, cfg.Stop = kept, stop
+	d, err := daemon.New(cfg)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return serveNode(ctx, cmd, o, dir, d, cfg)
+}
+
+// serveNode answers RPC until the user, a caller or the node itself wants an end.
+func serveNode(ctx context.Context, cmd *cobra.Command, o nodeOptions, dir string, d *daemon.Daemon, cfg daemon.Config) error {
+	server, err := rpc.Start(o.server(cfg.Params, dir, cfg.Logger), d.Backend())
+	if err != nil {
+		return err
+	}
+	defer closeRPC(server, cfg.Logger)
+	forget, err := announceRPC(dir, server.Addr())
+	if err != nil {
+		return err
+	}
+	defer forget()
+	greet(cmd.OutOrStdout(), cfg.Params, cfg, dir, d.Network().Addrs(), server.Addr())
+	select {
+	case <-ctx.Done():
+		cfg.Logger.Info("stopping")
+		return nil
+	case <-d.Done():
+		return d.Err()
+	}
+}
+
+// makeDataDir makes the data directory.
+func makeDataDir(cmd *cobra.Command) (string, error) {
+	dir, err := home(cmd)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil {
+		return "", fmt.Errorf("data directory: %w", err)
+	}
+	return dir, nil
+}
+
+// openStore opens the database beside our own files.
+func openStore(dir string, p *chain.Params, log *slog.Logger) (*store.Badger, error) {
+	return store.Open(store.Config{
+		Dir: dir, Params: p,
+		Beside: []string{cookieFile + "*", rpcAddrFile, walletFile + "*", hostKeyFile + "*", peersFile + "*", configFile, "log"},
+		Log: func(level slog.Level, text string) {
+			log.Log(context.Background(), quieter(level), text, "of", "database")
+		},
+	})
+}
+
+// quieter takes what a database calls information as what only a debugger wants.
+func quieter(l slog.Level) slog.Level {
+	if l < slog.LevelWarn {
+		return slog.LevelDebug
+	}
+	return l
+}
+
+// closeRPC waits a moment for calls that are under way.
+func closeRPC(s *rpc.Server, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	warn(log, "close RPC", s.Close(ctx))
+}
+
+func warn(log *slog.Logger, what string, err error) {
+	if err != nil {
+		log.Error(what, "err", err)
+	}
+}
+
+func newLogger(level, format string, w io.Writer) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("--log-level %q: choose debug, info, warn or error", level)
+	}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: l})), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l})), nil
+	}
+	return nil, fmt.Errorf("--log-format %q: choose text or json", format)
+}
+
+func (o nodeOptions) config(p *chain.Params, dir string, log *slog.Logger) (daemon.Config, error) {
+	rate, err := parseHashrate(o.hashrate)
+	if err != nil {
+		return daemon.Config{}, err
+	}
+	if o.threads < 0 || o.maxPeers < 1 {
+		return daemon.Config{}, errors.New("--threads must not be below 0, and --max-peers not below 1")
+	}
+	listen := o.listen
+	if len(listen) == 0 {
+		listen = []string{
+			fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", p.Ports.P2P),
+			fmt.Sprintf("/ip4/127.0.0.1/udp/%d/quic-v1", p.Ports.P2P),
+		}
+	}
+	cfg := daemon.Config{
+		Params: p, Mine: o.mine, Threads: o.threads, HashRate: rate, Version: version, Logger: log,
+		Network: p2p.Config{
+			Listen: listen, Peers: o.peers, MaxPeers: o.maxPeers, Logger: log,
+			Agent: "cairn/" + version, Book: p2p.FileBook(filepath.Join(dir, peersFile)),
+		},
+	}
+	if cfg.Network.Key, err = p2p.LoadKey(filepath.Join(dir, hostKeyFile)); err != nil {
+		return cfg, err
+	}
+	cfg.Pay, cfg.HasPay, err = o.payee(p, dir)
+	return cfg, err
+}
+
+// payee is whom blocks pay. The node holds no keys: it needs an address.
+func (o nodeOptions) payee(p *chain.Params, dir string) (pay chain.Address, ok bool, err error) {
+	if o.mineTo != "" {
+		pay, err = p.ParseAddress(o.mineTo)
+		return pay, err == nil, err
+	}
+	w, err := wallet.Open(filepath.Join(dir, walletFile))
+	switch {
+	case err == nil:
+		if err := w.For(p.Name); err != nil {
+			return pay, false, err
+		}
+		pay, err = w.NextAddress(wallet.Receive)
+		return pay, err == nil, err
+	case !errors.Is(err, wallet.ErrMissing):
+		return pay, false, err
+	case prefunds(p):
+		return chain.Prefunded()[0], true, nil
+	case o.mine:
+		return pay, false, fmt.Errorf("--mine pays nobody: make a wallet with `cairn wallet create --network %s`, or name an address with --mine-to", p.Name)
+	}
+	return pay, false, nil
+}
+
+// prefunds tells whether the network's genesis pays the keys that everybody knows.
+func prefunds(p *chain.Params) bool {
+	first := chain.Prefunded()[0]
+	return slices.ContainsFunc(p.Genesis.Coinbase.Outputs, func(o chain.Output) bool { return o.To == first })
+}
+
+// parseHashrate reads hashes a second: 250000, 250k, 1M, 1.5G.
+func parseHashrate(s string) (float64, error) {
+	units := map[string]float64{"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
+	digits := strings.TrimRight(s, "kMG")
+	unit, known := units[strings.TrimPrefix(s, digits)]
+	rate, err := strconv.ParseFloat(digits, 64)
+	if err != nil || !known || !(rate >= 0 && rate < 1e15) {
+		return 0, fmt.Errorf("--hashrate %q: write hashes a second like 250000, 250k or 1M; 0 is no limit", s)
+	}
+	return rate * unit, nil
+}
+
+func (o nodeOptions) server(p *chain.Params, dir string, log *slog.Logger) rpc.Config {
+	listen := o.rpc
+	if listen == "" {
+		listen = fmt.Sprintf("127.0.0.1:%d", p.Ports.RPC)
+	}
+	return rpc.Config{
+		Listen: listen, Cookie: filepath.Join(dir, cookieFile),
+		User: o.rpcUser, Password: o.rpcPassword, Log: log,
+	}
+}
+
+// announceRPC writes where the node answers, so that commands find it by its
+// data directory alone. A crash leaves the file: a client then hears that no
+// node answers there.
+func announceRPC(dir, addr string) (forget func(), err error) {
+	path := filepath.Join(dir, rpcAddrFile)
+	if err := os.WriteFile(path, []byte(addr+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	return func() { _ = os.Remove(path) }, nil
+}
+
+// greet prints what a person wants to know of the node that starts.
+func greet(w io.Writer, p *chain.Params, cfg daemon.Config, dir string, addrs []string, rpcAddr string) {
+	fmt.Fprintf(w, "cairn %s on %s (%s, %d cores)\n", version, p.Name, runtime.Version(), runtime.NumCPU())
+	fmt.Fprintf(w, "  genesis  %v\n  data     %s\n  rpc      %s\n", p.GenesisID(), dir, rpcAddr)
+	for _, a := range addrs {
+		fmt.Fprintf(w, "  peer     %s\n", a)
+	}
+	if cfg.Mine {
+		fmt.Fprintf(w, "  mining to %s\n", p.FormatAddress(cfg.Pay))
+	}
+	if prefunds(p) {
+		fmt.Fprintf(w, "\nPrefunded with 10000 CRN each, by keys that everybody knows:\n")
+		for i, a := range chain.Prefunded() {
+			fmt.Fprintf(w, "  %d  %s\n", i, p.FormatAddress(a))
+		}
+		fmt.Fprintf(w, "  mnemonic: %s\n  spend them: cairn wallet restore --network %s\n\n", wallet.PrefundedMnemonic, p.Name)
+	}
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cairn/chain"
+	"cairn/rpc"
+)
+
+// show prints a result: as JSON where --json asks for it, else as say puts it.
+func show(cmd *cobra.Command, result any, say func(io.Writer)) error {
+	var b bytes.Buffer
+	if yes(cmd, "json") {
+		if err := writeJSON(&b, result, "  "); err != nil {
+			return err
+		}
+	} else {
+		say(&b)
+	}
+	_, err := b.WriteTo(cmd.OutOrStdout())
+	return err
+}
+
+// writeJSON writes a value and a line's end; without an indent it is one line.
+func writeJSON(w io.Writer, v any, indent string) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", indent)
+	return e.Encode(v)
+}
+
+// A table is rows of words that stand under each other.
+type table [][]string
+
+func (t *table) row(words ...any) {
+	line := make([]string, len(words))
+	for i, w := range words {
+		line[i] = fmt.Sprint(w)
+	}
+	*t = append(*t, line)
+}
+
+// write aligns the columns, each line behind the indent.
+func (t table) write(w io.Writer, indent string) {
+	var b bytes.Buffer
+	tabs := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, line := range t {
+		fmt.Fprintln(tabs, strings.Join(line, "\t"))
+	}
+	_ = tabs.Flush() // a buffer takes everything
+	for line := range strings.Lines(b.String()) {
+		fmt.Fprintln(w, strings.TrimRight(indent+line, " \n"))
+	}
+}
+
+// short is an id as tables show it: its last digits, for the first are zeros in
+// every block's.
+func short(h chain.Hash) string { return "…" + h.Short() }
+
+func shortOr(h *chain.Hash, otherwise string) string {
+	if h == nil {
+		return otherwise
+	}
+	return short(*h)
+}
+
+// shortPeer is a peer id as tables show it: all begin alike.
+func shortPeer(id string) string {
+	const tail = 8
+	id = rpc.Clean(id)
+	if len(id) <= tail+1 {
+		return id
+	}
+	return "…" + id[len(id)-tail:]
+}
+
+// depthWord is a depth as people see it.
+func depthWord(d *int64) string {
+	if d == nil {
+		return "?"
+	}
+	return fmt.Sprint(*d)
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// rate is a hash rate as people see it.
+func rate(hashes uint64) string {
+	f, unit := float64(hashes), ""
+	for _, next := range []string{"k", "M", "G", "T"} {
+		if f < 1000 {
+			break
+		}
+		f, unit = f/1000, next
+	}
+	return fmt.Sprintf("%.3g %sH/s", f, unit)
+}
+
+// span is a duration as people see it.
+func span(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// moment is a time of the chain, in seconds since 1970.
+func moment(unix uint32) string {
+	return time.Unix(int64(unix), 0).UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+func inOut(inbound bool) string {
+	if inbound {
+		return "in"
+	}
+	return "out"
+}

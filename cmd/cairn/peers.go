@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cairn/rpc"
+)
+
+func peersCommand() *cobra.Command {
+	cmd := query("peers", "The node's peers, and how to add, drop or cut them off", noCommand, listPeers)
+	cmd.AddCommand(
+		changePeers("add MULTIADDR", "Connect to a peer, and again whenever it is lost", words("MULTIADDR"),
+			func(args []string) (string, []any, string) {
+				return "addnode", []any{args[0], "add"}, "added " + args[0]
+			}),
+		changePeers("forget MULTIADDR", "Connect no more to a peer when it is lost", words("MULTIADDR"),
+			func(args []string) (string, []any, string) {
+				return "addnode", []any{args[0], "remove"}, "forgot " + args[0]
+			}),
+		changePeers("drop {PEER-ID | MULTIADDR}", "Close the connection to a peer", words("PEER-ID or MULTIADDR"),
+			func(args []string) (string, []any, string) {
+				return "disconnectnode", []any{args[0]}, "dropped " + args[0]
+			}),
+		changePeers("off", "Cut the node off: no connection stays, none is made", words(),
+			func([]string) (string, []any, string) {
+				return "setnetworkactive", []any{false}, "the network is off: `cairn peers on` heals it"
+			}),
+		changePeers("on", "Let the node connect again", words(),
+			func([]string) (string, []any, string) {
+				return "setnetworkactive", []any{true}, "the network is on"
+			}),
+	)
+	return cmd
+}
+
+func listPeers(cmd *cobra.Command, node *rpc.Client, _ []string) error {
+	raw, peers, err := answer[[]rpc.Peer](cmd.Context(), node, "getpeerinfo")
+	if err != nil {
+		return err
+	}
+	return show(cmd, raw, func(out io.Writer) { sayPeers(out, peers) })
+}
+
+func sayPeers(out io.Writer, peers []rpc.Peer) {
+	if len(peers) == 0 {
+		fmt.Fprintln(out, "no peers: `cairn peers add MULTIADDR` connects to one")
+		return
+	}
+	var t table
+	t.row("PEER", "WAY", "HEIGHT", "TIP", "HEARD", "PING", "AGENT", "ADDRESS")
+	for _, p := range peers {
+		height, heard := "?", "never"
+		if p.Tip != nil {
+			height, heard = fmt.Sprint(p.Height), span(time.Duration(p.Age))+" ago"
+		}
+		ping := time.Duration(p.Ping).Round(100 * time.Microsecond)
+		t.row(rpc.Clean(p.ID), inOut(p.Inbound), height, shortOr(p.Tip, "?"), heard, ping, rpc.Clean(p.Agent), rpc.Clean(p.Address))
+	}
+	t.write(out, "")
+}
+
+// changePeers is a command that changes who we speak with: a method with its
+// parameters, and what to say when it is done.
+func changePeers(use, short string, args cobra.PositionalArgs, change func(args []string) (method string, params []any, said string)) *cobra.Command {
+	return query(use, short, args, func(cmd *cobra.Command, node *rpc.Client, args []string) error {
+		method, params, said := change(args)
+		if err := node.Call(cmd.Context(), method, nil, params...); err != nil {
+			return err
+		}
+		return did(cmd, said)
+	})
+}
+
+// did says that something was done.
+func did(cmd *cobra.Command, words string) error {
+	result := struct {
+		Done string `json:"done"`
+	}{words}
+	return show(cmd, result, func(out io.Writer) { fmt.Fprintln(out, words) })
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"cairn/rpc"
+)
+
+func rpcCommand() *cobra.Command {
+	return asking(&cobra.Command{
+		Use: "rpc METHOD [ARGUMENT…]", Short: "Call any method of the node, with Bitcoin's names",
+		Long: "Calls a method of the node and prints its result. Arguments are read as the method\n" +
+			"wants them: text as it stands, everything else as JSON; name=value gives one by\n" +
+			"name. `cairn rpc help` lists the methods. Put -- before arguments that begin with -.",
+		Example: "  cairn rpc getblockhash 0\n  cairn rpc getblock verbosity=2 blockhash=ID",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			params, err := rpc.Arguments(args[0], args[1:])
+			if err != nil {
+				return misused(cmd, "%w", err)
+			}
+			node, err := dial(cmd)
+			if err != nil {
+				return err
+			}
+			var raw json.RawMessage
+			if err := node.CallRaw(cmd.Context(), args[0], &raw, params); err != nil {
+				return err
+			}
+			return show(cmd, raw, func(out io.Writer) { sayRaw(out, raw) })
+		},
+	})
+}
+
+// sayRaw prints any result: text as it stands, the rest as JSON.
+func sayRaw(out io.Writer, raw json.RawMessage) {
+	var s string
+	if json.Unmarshal(raw, &s) == nil && string(raw) != "null" {
+		fmt.Fprintln(out, s)
+		return
+	}
+	_ = writeJSON(out, raw, "  ") // a buffer, and valid JSON
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cairn/chain"
+	"cairn/rpc"
+)
+
+func statusCommand() *cobra.Command {
+	return query("status", "The node at a glance", words(), func(cmd *cobra.Command, node *rpc.Client, _ []string) error {
+		raw, s, err := answer[rpc.Status](cmd.Context(), node, "getstatus")
+		if err != nil {
+			return err
+		}
+		return show(cmd, raw, func(out io.Writer) { sayStatus(out, &s) })
+	})
+}
+
+// query is a command that asks a node one thing.
+func query(use, short string, args cobra.PositionalArgs, run func(*cobra.Command, *rpc.Client, []string) error) *cobra.Command {
+	return asking(&cobra.Command{
+		Use: use, Short: short, Args: args,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			node, err := dial(cmd)
+			if err != nil {
+				return err
+			}
+			return run(cmd, node, args)
+		},
+	})
+}
+
+func sayStatus(out io.Writer, s *rpc.Status) {
+	var t table
+	t.row("network", s.Network)
+	t.row("height", fmt.Sprintf("%d%s", s.Height, behind(s)))
+	t.row("tip", fmt.Sprintf("%v, of %s", s.Tip, moment(s.Time)))
+	t.row("work", shortWork(s.Work))
+	t.row("peers", fmt.Sprintf("%d%s", s.Peers, ifNot(s.Active, ", the network is off: `cairn peers on`")))
+	t.row("mempool", fmt.Sprintf("%s, %d bytes", count(s.Pool.Count, "transaction", "transactions"), s.Pool.Bytes))
+	t.row("mining", miningWords(&s.Mining))
+	t.row("reorgs", reorgWords(&s.Reorgs))
+	t.row("node", fmt.Sprintf("%s, version %s, up %s", rpc.Clean(s.ID), rpc.Clean(s.Version), span(time.Duration(s.Uptime)*time.Second)))
+	for _, l := range s.Listen {
+		t.row("listens", rpc.Clean(l))
+	}
+	for _, w := range s.Warnings {
+		t.row("warning", rpc.Clean(w))
+	}
+	t.write(out, "")
+}
+
+func behind(s *rpc.Status) string {
+	if !s.Syncing {
+		return ""
+	}
+	return fmt.Sprintf(" of %d, catching up", s.Headers)
+}
+
+func ifNot(is bool, words string) string {
+	if is {
+		return ""
+	}
+	return words
+}
+
+// shortWork is total work without its leading zeros.
+func shortWork(w chain.Work) string { return "0x" + w.Big().Text(16) }
+
+func miningWords(m *rpc.MiningStatus) string {
+	if !m.On {
+		return fmt.Sprintf("off, %s found", count(int(m.Found), "block", "blocks"))
+	}
+	s := fmt.Sprintf("on, %s with %s, %s found", rate(m.Hashrate), count(m.Threads, "thread", "threads"), count(int(m.Found), "block", "blocks"))
+	if m.Limit > 0 {
+		s += ", at most " + rate(m.Limit)
+	}
+	if m.Why != "" {
+		s += "; it waits: " + rpc.Clean(m.Why)
+	}
+	return s
+}
+
+func reorgWords(r *rpc.Reorgs) string {
+	if r.Count == 0 {
+		return "none since the start"
+	}
+	return fmt.Sprintf("%d since the start, the deepest undid %s", r.Count, count(r.Deepest, "block", "blocks"))
+}
+
+func tipsCommand() *cobra.Command {
+	return query("tips", "The end of every branch that the node knows", words(), func(cmd *cobra.Command, node *rpc.Client, _ []string) error {
+		raw, tips, err := answer[[]rpc.Tip](cmd.Context(), node, "getchaintips")
+		if err != nil {
+			return err
+		}
+		return show(cmd, raw, func(out io.Writer) { sayTips(out, tips) })
+	})
+}
+
+func sayTips(out io.Writer, tips []rpc.Tip) {
+	var t table
+	t.row("HEIGHT", "STATUS", "BRANCH", "WORK", "TIME", "BLOCK")
+	for _, tip := range tips {
+		t.row(tip.Height, tip.Status, tip.Branch, shortWork(tip.Work), moment(tip.Time), tip.Hash)
+	}
+	t.write(out, "")
+}
+
+func mempoolCommand() *cobra.Command {
+	return query("mempool", "The transactions that wait for a block", words(), func(cmd *cobra.Command, node *rpc.Client, _ []string) error {
+		info, err := ask[rpc.PoolInfo](cmd.Context(), node, "getmempoolinfo")
+		if err != nil {
+			return err
+		}
+		ids, err := ask[[]chain.Hash](cmd.Context(), node, "getrawmempool")
+		if err != nil {
+			return err
+		}
+		entries, err := ask[map[chain.Hash]rpc.PoolEntry](cmd.Context(), node, "getrawmempool", true)
+		if err != nil {
+			return err
+		}
+		p := pool{PoolInfo: info, Txs: []poolTx{}}
+		for _, id := range ids { // best payers first
+			if e, here := entries[id]; here {
+				p.Txs = append(p.Txs, poolTx{id, e})
+			}
+		}
+		return show(cmd, p, p.say)
+	})
+}
+
+// pool is what the command mempool answers.
+type pool struct {
+	rpc.PoolInfo
+	Txs []poolTx `json:"transactions"` // the best fee rate first
+}
+
+type poolTx struct {
+	ID chain.Hash `json:"txid"`
+	rpc.PoolEntry
+}
+
+func (p *pool) say(out io.Writer) {
+	fmt.Fprintf(out, "%s, %d bytes, %v CRN of fees; %v CRN per 1000 bytes get in\n",
+		count(p.Count, "transaction", "transactions"), p.Bytes, p.Fees, p.MinFee)
+	if len(p.Txs) == 0 {
+		return
+	}
+	var t table
+	t.row("TRANSACTION", "BYTES", "FEE", "RATE", "WAITS", "")
+	for _, e := range p.Txs {
+		waits := time.Since(time.Unix(e.Time, 0))
+		t.row(e.ID, e.VSize, e.Fees.Base, perKilobyte(e.Fees.Base, e.VSize), span(max(waits, 0)), strings.TrimSpace(own(e.Own)))
+	}
+	t.write(out, "")
+}
+
+// perKilobyte is a fee rate in grains per 1000 bytes.
+func perKilobyte(fee rpc.Amount, size int) uint64 {
+	if size < 1 {
+		return 0
+	}
+	return uint64(fee) * 1000 / uint64(size)
+}
+
+func own(is bool) string {
+	if is {
+		return "sent here"
+	}
+	return ""
+}
