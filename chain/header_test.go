@@ -58,8 +58,12 @@ func unhex(t testing.TB, s string) []byte {
 func bitcoin(t *testing.T) mainChain {
 	t.Helper()
 	m := mainChain{
-		map[int]chain.Header{}, map[int]string{}, map[int]string{},
-		map[int][]chain.Hash{}, map[int]string{}, map[int]string{},
+		map[int]chain.Header{},
+		map[int]string{},
+		map[int]string{},
+		map[int][]chain.Hash{},
+		map[int]string{},
+		map[int]string{},
 	}
 	for _, line := range lines(t, "bitcoin.txt") {
 		c := strings.Fields(line)
