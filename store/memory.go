@@ -23,15 +23,20 @@ func NewMemory(p *chain.Params) *Memory {
 	return &Memory{b}
 }
 
-// tree is a disk in memory: a treap whose nodes never change, so that its root
-// is a snapshot (Seidel and Aragon, "Randomized search trees", 1996). The
-// priorities are hashes of the keys: equal contents give equal trees.
-type tree struct{ root atomic.Pointer[leaf] }
+// tree is a disk in memory: a treap whose leaves never change once they are
+// seen, so that its root is a snapshot (Seidel and Aragon, "Randomized search
+// trees", 1996). The ranks are hashes of the keys: equal contents give equal
+// trees.
+type tree struct {
+	root   atomic.Pointer[leaf]
+	writes uint64 // owned by write
+}
 
 type leaf struct {
 	key         string
 	value       []byte
 	rank        uint64 // no child's is higher
+	write       uint64 // the one that made it, and may still change it
 	left, right *leaf
 }
 
@@ -42,12 +47,13 @@ func (t *tree) close() error { return nil }
 func (t *tree) view(f func(snapshot) error) error { return f(t.root.Load()) }
 
 func (t *tree) write(b *batch) error {
+	t.writes++
 	root := t.root.Load()
 	for key, c := range b.changes {
 		if c.value == nil {
-			root = root.without(key)
+			root = root.without(key, t.writes)
 		} else {
-			root = root.with(&leaf{key: key, value: c.value, rank: rank(key)})
+			root = root.with(&leaf{key: key, value: c.value, rank: rank(key), write: t.writes})
 		}
 	}
 	t.root.Store(root)
@@ -62,50 +68,72 @@ func rank(key string) uint64 {
 	return n ^ n>>32
 }
 
-// with is the tree with one more leaf, in place of one with its key.
-func (n *leaf) with(l *leaf) *leaf {
-	switch {
-	case n == nil:
-		return l
-	case l.key == n.key:
-		return &leaf{n.key, l.value, n.rank, n.left, n.right}
-	case l.key < n.key:
-		left := n.left.with(l)
-		if left.rank > n.rank {
-			return &leaf{left.key, left.value, left.rank, left.left, &leaf{n.key, n.value, n.rank, left.right, n.right}}
-		}
-		return &leaf{n.key, n.value, n.rank, left, n.right}
+// mine is n, or a copy if an older write made n: snapshots may hold that.
+func (n *leaf) mine(write uint64) *leaf {
+	if n.write == write {
+		return n
 	}
-	right := n.right.with(l)
-	if right.rank > n.rank {
-		return &leaf{right.key, right.value, right.rank, &leaf{n.key, n.value, n.rank, n.left, right.left}, right.right}
-	}
-	return &leaf{n.key, n.value, n.rank, n.left, right}
+	own := *n
+	own.write = write
+	return &own
 }
 
-func (n *leaf) without(key string) *leaf {
+// with is the tree with one more leaf, in place of one with its key.
+func (n *leaf) with(l *leaf) *leaf {
+	if n == nil {
+		return l
+	}
+	n = n.mine(l.write)
+	switch {
+	case l.key == n.key:
+		n.value = l.value
+	case l.key < n.key:
+		n.left = n.left.with(l)
+		if top := n.left; top.rank > n.rank {
+			n.left, top.right = top.right, n
+			return top
+		}
+	default:
+		n.right = n.right.with(l)
+		if top := n.right; top.rank > n.rank {
+			n.right, top.left = top.left, n
+			return top
+		}
+	}
+	return n
+}
+
+func (n *leaf) without(key string, write uint64) *leaf {
 	switch {
 	case n == nil:
 		return nil
-	case key < n.key:
-		return &leaf{n.key, n.value, n.rank, n.left.without(key), n.right}
-	case key > n.key:
-		return &leaf{n.key, n.value, n.rank, n.left, n.right.without(key)}
+	case key == n.key:
+		return join(n.left, n.right, write)
 	}
-	return join(n.left, n.right)
+	n = n.mine(write)
+	if key < n.key {
+		n.left = n.left.without(key, write)
+	} else {
+		n.right = n.right.without(key, write)
+	}
+	return n
 }
 
 // join makes one tree of two, where all keys of a are below those of b.
-func join(a, b *leaf) *leaf {
+func join(a, b *leaf, write uint64) *leaf {
 	switch {
 	case a == nil:
 		return b
 	case b == nil:
 		return a
 	case a.rank > b.rank:
-		return &leaf{a.key, a.value, a.rank, a.left, join(a.right, b)}
+		a = a.mine(write)
+		a.right = join(a.right, b, write)
+		return a
 	}
-	return &leaf{b.key, b.value, b.rank, join(a, b.left), b.right}
+	b = b.mine(write)
+	b.left = join(a, b.left, write)
+	return b
 }
 
 func (n *leaf) get(key []byte) ([]byte, error) {
