@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -152,5 +151,3 @@ func put(t *testing.T, path, content string) {
 func id(name string) chain.Hash { return chain.SumHash([]byte(name)) }
 
 func ref[T any](v T) *T { return &v }
-
-func quoted(v any) string { return fmt.Sprintf("%q", fmt.Sprint(v)) }

@@ -127,13 +127,6 @@ func moment(unix uint32) string {
 	return time.Unix(int64(unix), 0).UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
-func onOff(on bool) string {
-	if on {
-		return "on"
-	}
-	return "off"
-}
-
 func inOut(inbound bool) string {
 	if inbound {
 		return "in"

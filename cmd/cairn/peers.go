@@ -57,7 +57,7 @@ func sayPeers(out io.Writer, peers []rpc.Peer) {
 		if p.Tip != nil {
 			height, heard = fmt.Sprint(p.Height), span(time.Duration(p.Age))+" ago"
 		}
-		ping := time.Duration(p.Ping).Round(100 * time.Microsecond)
+		ping := fmt.Sprintf("%d ms", time.Duration(p.Ping).Milliseconds())
 		t.row(rpc.Clean(p.ID), inOut(p.Inbound), height, shortOr(p.Tip, "?"), heard, ping, rpc.Clean(p.Agent), rpc.Clean(p.Address))
 	}
 	t.write(out, "")

@@ -270,3 +270,26 @@ func TestBalanceFindsForgottenAddresses(t *testing.T) {
 		t.Error("the addresses would be handed out again")
 	}
 }
+
+func TestSendWantsTheRightPassphrase(t *testing.T) {
+	f, w := rich(t, coin("a", 3))
+	sealed := filepath.Join(f.dir, "sealed.json")
+	quick := wallet.Options{WorkFactor: 4}
+	if _, err := wallet.Create(sealed, "dev", wallet.PrefundedMnemonic, "right", quick); err != nil {
+		t.Fatal(err)
+	}
+	tx := f.takes(t)
+	pay := func() said { return f.run(t, "send", somebody(), "1", "--wallet", sealed) }
+	pay().wants(t, failed, "no terminal to ask at")
+	t.Setenv(passphraseVariable, "wrong")
+	pay().wants(t, failed, "wrong passphrase")
+	if f.asked["sendrawtransaction"] != 0 {
+		t.Error("something was sent")
+	}
+	right := filepath.Join(f.dir, "passphrase")
+	put(t, right, "right\r\n")
+	f.run(t, "send", somebody(), "1", "--wallet", sealed, "--passphrase-file", right).wants(t, done, "sent ")
+	if tx.Inputs[0].Prev.Tx != id("a") || w.Sealed() {
+		t.Errorf("%+v", tx)
+	}
+}

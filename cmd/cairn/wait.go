@@ -125,7 +125,7 @@ type waited struct {
 
 // run looks again and again until the result is clear or the time is up. An
 // error means that the node could not even be asked once, or refuses.
-func (w *waiting) run(ctx context.Context) (waited, error) {
+func (w *waiting) run(ctx context.Context) (end waited, err error) {
 	began := time.Now()
 	if w.timeout > 0 {
 		var cancel context.CancelFunc
@@ -133,6 +133,7 @@ func (w *waiting) run(ctx context.Context) (waited, error) {
 		defer cancel()
 	}
 	last, said := waited{ID: w.id, Result: unseen, Confirmations: w.depth}, ""
+	defer func() { end.Seconds = rpc.Seconds(time.Since(began)) }()
 	for asked := false; ; {
 		now, err := w.look(ctx)
 		switch {
@@ -141,7 +142,6 @@ func (w *waiting) run(ctx context.Context) (waited, error) {
 		case refused(err), !asked && ctx.Err() == nil:
 			return last, err
 		}
-		last.Seconds = rpc.Seconds(time.Since(began))
 		if last.Result == agreed || last.Result == ruledOut {
 			return last, nil
 		}
@@ -181,6 +181,9 @@ func judge(info rpc.ConvergenceInfo, depth int64, who converge.Who) waited {
 	w := waited{
 		ID: info.ID, Result: pending, Confirmations: depth, Verdict: converge.Agreed(rows, depth, who),
 		Depths: rows, Depth: info.Self.Depth, Conflict: info.Conflict, Reason: rpc.Clean(info.Reason),
+	}
+	if w.Reason == w.Note {
+		w.Reason = "" // said already
 	}
 	switch {
 	case w.Depth != nil && *w.Depth == converge.Off:
@@ -245,7 +248,7 @@ func (w *waited) say(out io.Writer) {
 		fmt.Fprintf(out, "%s %s\n", w.progress(nil), after)
 	case pending:
 		fmt.Fprintf(out, "timed out %s: %s, %d needed\n", after, w.progress(nil), w.Need)
-		if w.Reason != "" && w.Reason != w.Note {
+		if w.Reason != "" {
 			fmt.Fprintf(out, "  %s\n", w.Reason)
 		}
 	}

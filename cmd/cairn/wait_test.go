@@ -152,7 +152,9 @@ func TestWaitWithoutANode(t *testing.T) {
 func TestWaitIsCalledWrongly(t *testing.T) {
 	f := tell(t)
 	for _, args := range [][]string{
-		{}, {"abc"}, {id("a").String(), id("b").String()},
+		{},
+		{"abc"},
+		{id("a").String(), id("b").String()},
 		{id("a").String(), "--nodes", "most"},
 		{id("a").String(), "--nodes", "0"},
 		{id("a").String(), "--confirmations", "-2"},
