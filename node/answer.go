@@ -13,7 +13,7 @@ func (n *Node) Answer(now chain.Time, _ Peer, q Request) (Answer, error) {
 	case WantHello:
 		a.Hello = n.OurHello(now)
 	case WantHeaders:
-		a.Headers, err = n.headersAfter(q.Locator)
+		a.Headers, err = n.headersAfter(q.Locator, q.Toward)
 	case WantBodies, WantTxs, WantAnnouncement:
 		a.Load, err = n.complete(q.IDs)
 		a.Index = q.Index
@@ -76,39 +76,53 @@ func (n *Node) OurTip(now chain.Time) TipClaim {
 	return TipClaim{Peer: n.cfg.Peer, Header: n.tip.Header, Height: s.Height, Work: s.Work, Counter: n.counter}
 }
 
-// headersAfter follows the best chain from the first hash that lies on it.
-func (n *Node) headersAfter(locator []chain.Hash) ([]chain.Header, error) {
-	start := n.p.GenesisState()
+// headersAfter follows a branch from the first hash of the locator that lies on
+// it: toward a block that the asker heard of, or else our best chain. Losing
+// branches can be asked for, so that whoever did not follow one can tell what it
+// held.
+func (n *Node) headersAfter(locator []chain.Hash, toward chain.Hash) ([]chain.Header, error) {
+	end, err := n.tree.get(toward)
+	if err != nil {
+		return nil, err
+	}
+	if end == nil || end.Status == Condemned {
+		end = n.tip
+	}
+	start, err := n.lastCommon(locator, end)
+	if err != nil {
+		return nil, err
+	}
+	if end, err = n.tree.ancestor(end, min(end.State.Height, start.State.Height+MaxHeaders)); err != nil {
+		return nil, err
+	}
+	branch, err := n.tree.branch(start, end)
+	hs := make([]chain.Header, len(branch))
+	for i, e := range branch {
+		hs[i] = e.Header
+	}
+	return hs, err
+}
+
+// lastCommon is the first block of a locator on the branch that ends at end; the
+// genesis if there is none.
+func (n *Node) lastCommon(locator []chain.Hash, end *entry) (*entry, error) {
 	for _, id := range locator {
 		e, err := n.tree.get(id)
 		if err != nil {
 			return nil, err
 		}
-		if e == nil {
+		if e == nil || e.State.Height > end.State.Height {
 			continue
 		}
-		best, err := n.tree.onBest(e)
+		at, err := n.tree.ancestor(end, e.State.Height)
 		if err != nil {
 			return nil, err
 		}
-		if best {
-			start = e.State
-			break
+		if at != nil && at.id() == id {
+			return e, nil
 		}
 	}
-	var hs []chain.Header
-	for h := start.Height + 1; h <= n.tip.State.Height && len(hs) < MaxHeaders; h++ {
-		id, err := n.cfg.Store.At(h)
-		if err != nil {
-			return nil, err
-		}
-		e, err := n.tree.known(id)
-		if err != nil {
-			return nil, err
-		}
-		hs = append(hs, e.Header)
-	}
-	return hs, nil
+	return n.tree.known(n.p.GenesisID())
 }
 
 func (n *Node) complete(ids []chain.Hash) ([]chain.Hash, error) {

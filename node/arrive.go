@@ -37,7 +37,7 @@ func (n *Node) arrive(now chain.Time, a arrival, out *Outcome) error {
 	case errors.Is(err, ErrOrphan):
 		n.orphans.put(a, loudest)
 		out.Verdict, out.Why = Ignore, err
-		return n.askHeaders(now, a.from, n.heaviest(), out)
+		return n.askHeaders(now, a.from, n.heaviest(), a.header().Prev, out)
 	case errors.Is(err, ErrFuture):
 		n.later.put(a, latest)
 	}
@@ -62,9 +62,6 @@ func (n *Node) take(now chain.Time, e *entry, a arrival, out *Outcome) error {
 		return n.whole(now, e, *a.body, out)
 	}
 	e.told = true
-	if e.asked != 0 {
-		return nil
-	}
 	return n.fill(now, e, a, out)
 }
 
@@ -201,7 +198,8 @@ func (out *Outcome) join(o Outcome) {
 	out.Fees = out.Fees || o.Fees
 }
 
-// fill completes an announced block from the pool, or asks for what is missing.
+// fill completes an announced block from the pool, or asks for what is missing
+// unless the whole block was asked for.
 func (n *Node) fill(now chain.Time, e *entry, a arrival, out *Outcome) error {
 	ids := a.announce.Announcement().IDs
 	part := &partial{a: a.announce, txs: make([]chain.CheckedTx, len(ids)), have: make([]bool, len(ids))}
@@ -217,6 +215,9 @@ func (n *Node) fill(now chain.Time, e *entry, a arrival, out *Outcome) error {
 	}
 	if len(expect) == 0 {
 		return n.filled(now, e, part, out)
+	}
+	if e.asked != 0 {
+		return nil
 	}
 	n.partial[e.id()] = part
 	n.fly(now, e, a.from)
@@ -389,7 +390,7 @@ func (n *Node) follow(now chain.Time, from Peer, last *entry, more bool, out *Ou
 	case more && last.State.Height > n.tip.State.Height+maxAhead && last.heavier(n.tip):
 		return nil // chase goes on when the bodies have come closer
 	case more && (last.heavier(n.tip) || n.claimsMore(from)):
-		return n.askHeaders(now, from, last, out)
+		return n.askHeaders(now, from, last, n.claimed(from), out)
 	case n.weak(last):
 		n.cut(last, chain.Hash{})
 	}

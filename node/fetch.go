@@ -50,9 +50,9 @@ func (n *Node) locator(e *entry) ([]chain.Hash, error) {
 	return ids, nil
 }
 
-// askHeaders asks a peer for what follows e's branch, unless it is being asked or
-// has wasted our time lately.
-func (n *Node) askHeaders(now chain.Time, from Peer, e *entry, out *Outcome) error {
+// askHeaders asks a peer for what follows e's branch toward a block that we heard
+// of, unless it is being asked or has wasted our time lately.
+func (n *Node) askHeaders(now chain.Time, from Peer, e *entry, toward chain.Hash, out *Outcome) error {
 	p := n.peers[from]
 	if p == nil || p.busy(now) || p.pause > now {
 		return nil
@@ -62,7 +62,7 @@ func (n *Node) askHeaders(now chain.Time, from Peer, e *entry, out *Outcome) err
 		return err
 	}
 	p.asked = max(now, 1)
-	out.Ask = append(out.Ask, Ask{From: from, Request: Request{Want: WantHeaders, Locator: ids}})
+	out.Ask = append(out.Ask, Ask{From: from, Request: Request{Want: WantHeaders, Locator: ids, Toward: toward}})
 	return nil
 }
 
@@ -110,23 +110,26 @@ func (n *Node) chase(now chain.Time, out *Outcome) error {
 		if p.pause > now || p.claim.Work.Cmp(best.State.Work) <= 0 {
 			continue
 		}
-		e, err := n.tree.get(p.claim.Header.ID())
+		tip := p.claim.Header.ID()
+		e, err := n.tree.get(tip)
 		if err != nil {
 			return err
 		}
 		if e == nil {
-			return n.askHeaders(now, p.name, best, out)
+			return n.askHeaders(now, p.name, best, tip, out)
 		}
 	}
 	return nil
 }
 
-// fetch asks for the bodies that heavier branches still miss, oldest first.
+// fetch asks for the bodies that branches still miss, oldest first: those of
+// heavier branches, and then those of branches beside ours. These will not be
+// followed, but what they confirm that ours rules out can be told.
 func (n *Node) fetch(now chain.Time, out *Outcome) error {
 	if len(n.flight) >= maxInFlight {
 		return nil
 	}
-	for _, head := range n.heavierHeads() {
+	for _, head := range n.wantedHeads() {
 		path, err := n.path(head)
 		if err != nil {
 			return err
@@ -163,12 +166,12 @@ func askBody(asks []Ask, from Peer, id chain.Hash) []Ask {
 	return append(asks, Ask{From: from, Request: Request{Want: WantBodies, IDs: []chain.Hash{id}}})
 }
 
-// heavierHeads lists the ends of branches with more work than the tip whose
-// bodies are missing, heaviest first.
-func (n *Node) heavierHeads() []*entry {
+// wantedHeads lists the ends of branches that are worth having and whose bodies
+// are missing, heaviest first.
+func (n *Node) wantedHeads() []*entry {
 	var heads []*entry
 	for _, e := range n.tree.heads {
-		if e.heavier(n.tip) {
+		if e.heavier(n.tip) || !n.weak(e) && n.side < maxSide {
 			heads = append(heads, e)
 		}
 	}

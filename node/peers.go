@@ -120,7 +120,7 @@ func (n *Node) Tip(now chain.Time, from Peer, t TipClaim) (Outcome, error) {
 		return out, err
 	}
 	if e == nil && n.worth(t.Work) {
-		return out, n.askHeaders(now, from, n.heaviest(), &out)
+		return out, n.askHeaders(now, from, n.heaviest(), t.Header.ID(), &out)
 	}
 	if e != nil && e.Status == Headed && e.retry > 0 {
 		e.retry = 0 // somebody follows it: its body can be had
@@ -189,4 +189,12 @@ func (n *Node) Behind() chain.Time {
 	}
 	slices.Sort(ahead)
 	return ahead[(len(ahead)-1)/2]
+}
+
+// claimed is the tip that a peer says it follows; zero if it did not say.
+func (n *Node) claimed(name Peer) chain.Hash {
+	if p := n.peers[name]; p != nil && p.seen != 0 {
+		return p.claim.Header.ID()
+	}
+	return chain.Hash{}
 }

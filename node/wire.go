@@ -93,6 +93,7 @@ type Request struct {
 	Want    Want
 	Hello   Hello        // WantHello: the asker's own
 	Locator []chain.Hash // WantHeaders: ids of the asker's branch, newest first, thinning out
+	Toward  chain.Hash   // WantHeaders: the block to lead to; the best chain's tip if that is unknown
 	IDs     []chain.Hash // WantBodies, WantPoolTxs; WantTxs, WantAnnouncement: the block alone
 	Index   []uint32     // WantTxs: positions among the transactions behind the coinbase, rising
 }
@@ -104,7 +105,7 @@ func (q *Request) Append(b []byte) []byte {
 	case WantHello:
 		return q.Hello.append(b)
 	case WantHeaders:
-		return chain.AppendHashes(b, q.Locator)
+		return append(chain.AppendHashes(b, q.Locator), q.Toward[:]...)
 	}
 	b = chain.AppendHashes(b, q.IDs)
 	if q.Want == WantTxs {
@@ -124,7 +125,7 @@ func DecodeRequest(b []byte) (Request, error) {
 	case WantHello:
 		q.Hello = readHello(r)
 	case WantHeaders:
-		q.Locator = readUpTo(r, MaxLocator)
+		q.Locator, q.Toward = readUpTo(r, MaxLocator), r.Array32()
 	case WantBodies:
 		q.IDs = readUpTo(r, MaxBodies)
 	case WantPoolTxs:
