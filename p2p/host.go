@@ -77,7 +77,7 @@ func listen(h host.Host, addrs []string) error {
 			return fmt.Errorf("listen address %q: %w: write it like /ip4/127.0.0.1/tcp/29421", text, err)
 		}
 		if err := h.Network().Listen(addr); err != nil {
-			return fmt.Errorf("cannot listen on %s: %w: is another node running there? choose another port", text, err)
+			return fmt.Errorf("cannot listen on %s: %w: is another node running there? choose another address with --listen", text, err)
 		}
 	}
 	return nil

@@ -117,23 +117,23 @@ func isTerminal(w io.Writer) bool {
 // watchEnds does something with a lab, until it is done or a node ends that
 // nobody stopped.
 func watchEnds(ctx context.Context, r *lab.Running, do func(context.Context) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	done := make(chan struct{})
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
 	go func() {
-		defer close(done)
+		defer close(ended)
 		select {
 		case err := <-r.Ended():
-			cancel(err)
+			ended <- err
+			cancel()
 		case <-ctx.Done():
 		}
 	}()
 	err := do(ctx)
-	if cause := context.Cause(ctx); cause != nil && cause != context.Canceled {
-		err = cause
+	cancel()
+	if lost := <-ended; lost != nil {
+		return lost
 	}
-	cancel(nil)
-	<-done
 	return err
 }
 
