@@ -1,6 +1,8 @@
 package node
 
 import (
+	"slices"
+
 	"cairn/chain"
 )
 
@@ -85,7 +87,7 @@ func (n *Node) headersAfter(locator []chain.Hash, toward chain.Hash) ([]chain.He
 	if err != nil {
 		return nil, err
 	}
-	if end == nil || end.Status == Condemned {
+	if end == nil || !end.whole() { // headers alone may be a long way to nowhere
 		end = n.tip
 	}
 	start, err := n.lastCommon(locator, end)
@@ -106,20 +108,34 @@ func (n *Node) headersAfter(locator []chain.Hash, toward chain.Hash) ([]chain.He
 // lastCommon is the first block of a locator on the branch that ends at end; the
 // genesis if there is none.
 func (n *Node) lastCommon(locator []chain.Hash, end *entry) (*entry, error) {
-	for _, id := range locator {
+	var side []*entry // of the branch, off the best chain
+	join := end
+	for {
+		best, err := n.tree.onBest(join)
+		if err != nil {
+			return nil, err
+		}
+		if best {
+			break
+		}
+		side = append(side, join)
+		if join, err = n.tree.known(join.parent()); err != nil {
+			return nil, err
+		}
+	}
+	for _, id := range locator[:min(len(locator), MaxLocator)] {
+		if i := slices.IndexFunc(side, func(e *entry) bool { return e.id() == id }); i >= 0 {
+			return side[i], nil
+		}
 		e, err := n.tree.get(id)
 		if err != nil {
 			return nil, err
 		}
-		if e == nil || e.State.Height > end.State.Height {
+		if e == nil || e.State.Height > join.State.Height {
 			continue
 		}
-		at, err := n.tree.ancestor(end, e.State.Height)
-		if err != nil {
-			return nil, err
-		}
-		if at != nil && at.id() == id {
-			return e, nil
+		if best, err := n.tree.onBest(e); err != nil || best {
+			return e, err
 		}
 	}
 	return n.tree.known(n.p.GenesisID())

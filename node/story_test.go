@@ -99,6 +99,9 @@ type disk struct {
 	failCommit  error // before anything is written
 	afterCommit error // although everything was written
 	most        int   // steps of a commit that are written, if not 0: then it fails
+
+	coinsAfterCommit error // of reading coins once something was written
+	written          bool
 }
 
 var errDisk = errors.New("the disk is on fire")
@@ -107,6 +110,7 @@ func (d *disk) Commit(steps ...node.Step) error {
 	if d.failCommit != nil {
 		return d.failCommit
 	}
+	d.written = d.coinsAfterCommit != nil
 	if d.most > 0 && len(steps) > d.most {
 		if err := d.Memory.Commit(steps[:d.most]...); err != nil {
 			return err
@@ -129,6 +133,9 @@ func (d *disk) Entry(id chain.Hash) (node.Entry, error) {
 func (d *disk) Coins(want []chain.OutPoint) (chain.Coins, error) {
 	if d.failReads != nil {
 		return nil, d.failReads
+	}
+	if d.written {
+		return nil, d.coinsAfterCommit
 	}
 	return d.Memory.Coins(want)
 }
