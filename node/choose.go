@@ -170,6 +170,9 @@ func (n *Node) carryOut(now chain.Time, p *plan, out *Outcome) error {
 	}
 	if len(p.undone) > 0 {
 		n.record(now, from, p, fates)
+		// Who was cut off from us has never heard of the branch that we leave, and
+		// from now on nobody follows it: tell its end once more.
+		out.Announce = append(out.Announce, p.off[0].Announce())
 	}
 	n.forget()
 	return nil
