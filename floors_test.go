@@ -69,6 +69,7 @@ var floors = []room{
 			"store":         "the disk of such a node",
 			"p2p":           "the links that are cut and healed",
 			"rpc":           "asks its nodes as anyone would",
+			"miner":         "finds the nonce of a lab's own genesis",
 			"wallet":        "the prefunded purses",
 			"converge":      "who agrees, and how deep",
 			"node":          "what the nodes say",

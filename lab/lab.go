@@ -33,8 +33,11 @@ const meshed = 8
 // prize is what the genesis pays each node's wallet.
 const prize = 10_000 * chain.CRN
 
-// stateFile names the lab's description in its folder.
-const stateFile = "lab.json"
+// Files in a lab's folder.
+const (
+	stateFile   = "lab.json"     // its description, while it is up
+	networkFile = "network.json" // its rules and genesis
+)
 
 // Node is one node of a lab.
 type Node struct {
@@ -105,21 +108,17 @@ func Plan(ctx context.Context, cfg Config) (*Lab, error) {
 	if old, err := Open(cfg.Dir); err == nil {
 		return nil, fmt.Errorf("a lab is up in %s already, kept by process %d: stop that one, or choose another --dir", cfg.Dir, old.PID)
 	}
-	run := filepath.Join(cfg.Dir, time.Now().Format("20060102-150405.000"))
-	if err := os.MkdirAll(run, 0o700); err != nil {
+	l := &Lab{Dir: cfg.Dir, PID: os.Getpid(), Network: filepath.Join(cfg.Dir, networkFile)}
+	if err := l.clear(); err != nil {
 		return nil, err
 	}
-	l := &Lab{Dir: cfg.Dir, PID: os.Getpid(), Network: filepath.Join(run, "network.json")}
 	ports, err := freePorts(2 * cfg.Nodes)
 	if err != nil {
 		return nil, err
 	}
 	var funds []chain.Output
 	for i := range cfg.Nodes {
-		n := Node{
-			Name: fmt.Sprintf("node%d", i+1), P2P: ports[2*i], RPC: fmt.Sprintf("127.0.0.1:%d", ports[2*i+1]),
-			Dir: filepath.Join(run, fmt.Sprintf("node%d", i+1)),
-		}
+		n := Node{Name: nodeName(i), P2P: ports[2*i], RPC: fmt.Sprintf("127.0.0.1:%d", ports[2*i+1]), Dir: l.nodeDir(i)}
 		to, err := n.makeWallet()
 		if err != nil {
 			return nil, err
@@ -128,6 +127,31 @@ func Plan(ctx context.Context, cfg Config) (*Lab, error) {
 		l.Nodes = append(l.Nodes, n)
 	}
 	return l, l.makeNetwork(ctx, funds)
+}
+
+func nodeName(i int) string { return fmt.Sprintf("node%d", i+1) }
+
+func (l *Lab) nodeDir(i int) string { return filepath.Join(l.Dir, nodeName(i)) }
+
+// clear makes the folder, and takes away what an earlier lab left there: each lab
+// begins a chain of its own. A folder that holds something else is not touched.
+func (l *Lab) clear() error {
+	if err := os.MkdirAll(l.Dir, 0o700); err != nil {
+		return err
+	}
+	held, err := os.ReadDir(l.Dir)
+	if err != nil || len(held) == 0 {
+		return err
+	}
+	if _, err := os.Stat(l.Network); err != nil {
+		return fmt.Errorf("%s is not empty and holds no lab: name another folder with --dir", l.Dir)
+	}
+	for i := range MaxNodes {
+		if err := os.RemoveAll(l.nodeDir(i)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // networkName is what labs call their networks. Each has its own genesis, so two

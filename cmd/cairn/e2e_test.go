@@ -254,11 +254,10 @@ func TestSplitLabHealsAndNamesTheLoser(t *testing.T) {
 	u.run("rpc", "setnetworkactive", "false", "--data-dir", three.Dir)
 	u.until("node3 is alone", func() bool { n := u.nodes(dir); return n[2].Peers == 0 && n[0].Peers == 1 })
 	// node1's wallet has one coin: both payments spend it.
-	pay := func(at, to labNode) string {
-		return ask[sent](u, "send", to.Address, "7", "--yes", "--wallet", one.Wallet, "--data-dir", at.Dir,
-			"--network-file", networkFile(one)).TxID
+	pay := func(via, to string) string {
+		return ask[sent](u, "lab", "send", "7", "--from", "node1", "--to", to, "--via", via, "--dir", dir).TxID
 	}
-	left, right := pay(one, nodes[1]), pay(three, three)
+	left, right := pay("node1", "node2"), pay("node3", "node3")
 	u.run("wait", left, "--confirmations", "2", "--nodes", "all", "--data-dir", one.Dir)
 	u.run("wait", right, "--confirmations", "2", "--nodes", "all", "--data-dir", three.Dir)
 	u.run("rpc", "setnetworkactive", "true", "--data-dir", three.Dir)
@@ -287,8 +286,6 @@ func TestSplitLabHealsAndNamesTheLoser(t *testing.T) {
 	}
 	u.run("wait", winner, "--confirmations", "4", "--nodes", "all", "--data-dir", one.Dir)
 }
-
-func networkFile(n labNode) string { return filepath.Join(filepath.Dir(n.Dir), "network.json") }
 
 // depth is a transaction's depth on a node by its own word; −2 if it does not
 // know it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -46,7 +47,8 @@ func labUpCommand() *cobra.Command {
 		Long: "Starts real nodes on loopback, with a genesis of their own and a funded wallet\n" +
 			"each, all of them mining. On a terminal it shows them until you press q; elsewhere\n" +
 			"it makes one payment, waits until that is three blocks deep on every node, and\n" +
-			"ends. With --no-watch it only keeps the nodes up, until Ctrl-C.",
+			"ends. With --no-watch it only keeps the nodes up, until Ctrl-C. The next lab in\n" +
+			"the same folder begins a new chain and takes the old one's place.",
 		Example: "  cairn lab up --nodes 5\n  cairn lab up --no-watch &   # then: cairn lab status",
 		Args:    words(),
 		RunE:    runLabUp,
@@ -181,8 +183,9 @@ func labSendCommand() *cobra.Command {
 		},
 	})
 	f := cmd.Flags()
-	f.String("from", "node1", "the `NODE` whose wallet pays, and that hears of it first")
+	f.String("from", "node1", "the `NODE` whose wallet pays")
 	f.String("to", "node2", "the `NODE` whose wallet is paid")
+	f.String("via", "", "the `NODE` that is asked for coins and hears of the payment first (default the paying one)")
 	f.String("memo", "", "a `TEXT` of up to 80 bytes")
 	return cmd
 }
@@ -197,8 +200,12 @@ func labSend(ctx context.Context, cmd *cobra.Command, l *lab.Lab, amount string,
 	if err != nil {
 		return err
 	}
+	via, err := l.Find(cmp.Or(text(cmd, "via"), from.Name))
+	if err != nil {
+		return err
+	}
 	args := []string{"send", to.Address, amount, "--yes", "--memo", text(cmd, "memo"),
-		"--wallet", from.Wallet, "--data-dir", from.Dir, "--network-file", l.Network}
+		"--wallet", from.Wallet, "--data-dir", via.Dir, "--network-file", l.Network}
 	if yes(cmd, "json") {
 		args = append(args, "--json")
 	}
