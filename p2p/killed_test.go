@@ -41,7 +41,11 @@ func TestChild(t *testing.T) {
 // spawn starts the child and returns its address and what kills it.
 func spawn(t *testing.T, keyFile, listen string) (addr string, kill func()) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChild$", "-test.v")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestChild$", "-test.v")
 	cmd.Env = append(os.Environ(), childKey+"="+keyFile, childListen+"="+listen)
 	in, err := cmd.StdinPipe()
 	if err != nil {

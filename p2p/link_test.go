@@ -196,7 +196,7 @@ func TestTakenPort(t *testing.T) {
 			cfg.Key = newKey(t)
 			cfg.Listen = []string{taken}
 			_, err := New(t.Context(), cfg, newEar())
-			mustFail(t, err, taken, "another port")
+			mustFail(t, err, taken, "another node")
 		})
 	}
 }
@@ -291,30 +291,41 @@ func TestPeersAreRemembered(t *testing.T) {
 	}
 }
 
+// In virtual time, for there everybody can be waited for until nothing moves.
 func TestCloseWaitsForTheHandler(t *testing.T) {
-	a, b := begin(t, dev()), begin(t, dev())
-	link(t, a, b)
-	asked, over := make(chan struct{}), make(chan struct{})
-	b.answers(func(ctx context.Context, _ node.Peer, _ node.Request) (node.Answer, error) {
-		close(asked)
-		<-ctx.Done()
-		close(over)
-		return node.Answer{}, ctx.Err()
+	synctest.Test(t, func(t *testing.T) {
+		space := &simnet.Simnet{LatencyFunc: simnet.StaticLatency(time.Millisecond)}
+		a := imagine(t, space, "/ip4/1.0.0.1/udp/8000/quic-v1")
+		b := imagine(t, space, "/ip4/1.0.0.2/udp/8000/quic-v1")
+		space.Start()
+		defer space.Close()
+		defer a.Close()
+		link(t, a, b)
+		asked, hold := make(chan struct{}), make(chan struct{})
+		b.answers(func(ctx context.Context, _ node.Peer, _ node.Request) (node.Answer, error) {
+			close(asked)
+			<-hold
+			return node.Answer{}, ctx.Err()
+		})
+		done, closed := make(chan error, 1), make(chan struct{}, 2)
+		go func() {
+			_, err := a.Ask(t.Context(), b.ID(), node.Request{Want: node.WantPool})
+			done <- err
+		}()
+		next(t, asked)
+		for range 2 { // twice is fine
+			go func() {
+				b.Close()
+				closed <- struct{}{}
+			}()
+		}
+		mustFail(t, next(t, done))
+		synctest.Wait()
+		silent(t, closed)
+		close(hold)
+		next(t, closed)
+		next(t, closed)
 	})
-	done := make(chan error, 1)
-	go func() {
-		_, err := a.Ask(t.Context(), b.ID(), node.Request{Want: node.WantPool})
-		done <- err
-	}()
-	next(t, asked)
-	b.Close()
-	select {
-	case <-over:
-	default:
-		t.Error("Close returned while the handler was at work")
-	}
-	mustFail(t, next(t, done))
-	b.Close() // twice is fine
 }
 
 func TestConfigIsChecked(t *testing.T) {
