@@ -218,4 +218,3 @@ func TestMinersOnTwoNodesAgree(t *testing.T) {
 		return false
 	})
 }
-

@@ -314,8 +314,10 @@ func freePort(t *testing.T) string {
 // node starts a regtest node and waits until it answers.
 func (u *user) node(dir, port string, more ...string) *process {
 	u.Helper()
-	args := append([]string{"node", "--network", "regtest", "--data-dir", dir, "--rpc", "127.0.0.1:0",
-		"--listen", "/ip4/127.0.0.1/tcp/" + port}, more...)
+	args := append([]string{
+		"node", "--network", "regtest", "--data-dir", dir, "--rpc", "127.0.0.1:0",
+		"--listen", "/ip4/127.0.0.1/tcp/" + port,
+	}, more...)
 	p := u.background(args...)
 	u.until("the node answers", func() bool {
 		select {

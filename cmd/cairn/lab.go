@@ -204,8 +204,10 @@ func labSend(ctx context.Context, cmd *cobra.Command, l *lab.Lab, amount string,
 	if err != nil {
 		return err
 	}
-	args := []string{"send", to.Address, amount, "--yes", "--memo", text(cmd, "memo"),
-		"--wallet", from.Wallet, "--data-dir", via.Dir, "--network-file", l.Network}
+	args := []string{
+		"send", to.Address, amount, "--yes", "--memo", text(cmd, "memo"),
+		"--wallet", from.Wallet, "--data-dir", via.Dir, "--network-file", l.Network,
+	}
 	if yes(cmd, "json") {
 		args = append(args, "--json")
 	}
