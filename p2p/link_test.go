@@ -14,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/x/simlibp2p"
 	"github.com/marcopolo/simnet"
 	ma "github.com/multiformats/go-multiaddr"
@@ -229,6 +230,36 @@ func TestRedialAfterTheOtherSideRestarts(t *testing.T) {
 	again := begin(t, cfg)
 	expect(t, a.joined, again.ID())
 	expect(t, again.joined, a.ID())
+}
+
+// libp2p would not try again for five seconds, and longer each time.
+func TestRedialDoesNotWaitForLibp2p(t *testing.T) {
+	a := begin(t, dev())
+	dead := freePort(t) + "/p2p/" + bare(t).ID().String()
+	for range 3 {
+		err := a.Connect(t.Context(), dead)
+		if err == nil || errors.Is(err, swarm.ErrDialBackoff) || strings.Contains(err.Error(), swarm.ErrDialBackoff.Error()) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+// A host that was handed in has no gater of ours.
+func TestHandedInHostRefusesToo(t *testing.T) {
+	h := bare(t)
+	e := newEar()
+	cfg := dev()
+	cfg.Listen = nil
+	n, err := NewOn(t.Context(), cfg, h, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	b := begin(t, dev())
+	n.Block(b.ID())
+	_ = b.Connect(t.Context(), n.Addrs()[0]) // it may stand for a moment
+	eventually(t, "it is closed", func() bool { return !b.roster.connected(h.ID()) && !n.roster.connected(b.host.ID()) })
+	silent(t, e.joined)
 }
 
 // Without an id in its address, the one who answers there is the peer, even if
