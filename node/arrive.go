@@ -85,12 +85,7 @@ func ours(err error) bool {
 }
 
 func isReason(err error) bool {
-	for _, reason := range []error{ErrOrphan, ErrFuture, ErrFull, ErrKnown, ErrWeak, ErrClock} {
-		if errors.Is(err, reason) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(reasons, func(reason error) bool { return errors.Is(err, reason) })
 }
 
 // header finds h in the tree or puts it there; one that was asked for may be
@@ -144,7 +139,7 @@ func (n *Node) judge(now chain.Time, parent *entry, h chain.Header, asked bool) 
 		return nil, ErrWeak
 	case !n.arrived(now, h):
 		return nil, ErrFuture
-	case !n.makeRoom(e):
+	case !n.makeRoom(state.Work, 1, h.Prev):
 		return nil, ErrFull
 	}
 	return e, nil
@@ -354,6 +349,9 @@ func (n *Node) Broken(now chain.Time, from Peer, id chain.Hash, why error) (Outc
 // Headers takes headers that connect to each other, as an answer to WantHeaders.
 func (n *Node) Headers(now chain.Time, from Peer, hs []chain.Header) (Outcome, error) {
 	var out Outcome
+	if err := n.roomFor(hs); err != nil {
+		return out, err
+	}
 	var last *entry
 	had := len(n.tree.m)
 	for _, h := range hs {

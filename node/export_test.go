@@ -108,3 +108,13 @@ func (n *Node) soundStored(e *entry) error {
 	}
 	return nil
 }
+
+// Refuse is what the node makes of an error.
+func Refuse(err error) (v Verdict, why, ours error) {
+	var out Outcome
+	ours = out.refuse(err)
+	return out.Verdict, out.Why, ours
+}
+
+// Reasons are this package's.
+func Reasons() []error { return reasons }

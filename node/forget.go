@@ -43,27 +43,49 @@ func (n *Node) forget() {
 	}
 }
 
-// makeRoom cuts what is least worth keeping: what was condemned, then the
-// lightest branches of headers that carry less work than e. It tells whether
-// there is room for e.
-func (n *Node) makeRoom(e *entry) bool {
-	if len(n.tree.m) < n.most {
+// makeRoom cuts what is least worth keeping: what was condemned, then branches of
+// headers alone that carry less work than a newcomer of so many entries behind
+// parent, the lightest first. It tells whether there is room then.
+func (n *Node) makeRoom(work chain.Work, entries int, parent chain.Hash) bool {
+	if len(n.tree.m)+entries <= n.most {
 		return true
 	}
 	var ends []*entry
-	for _, old := range n.tree.m {
-		if old.loose() && (!old.sound() || e.heavier(old)) {
-			ends = append(ends, old)
+	for _, e := range n.tree.m {
+		if e.loose() && (!e.sound() || work.Cmp(e.State.Work) > 0) {
+			ends = append(ends, e)
 		}
 	}
 	slices.SortFunc(ends, leastWorth)
 	for _, end := range ends {
-		if len(n.tree.m) <= n.most-n.most/8 { // at once, so that not every header pays for a search
+		if len(n.tree.m)+entries <= n.most-n.most/8 { // at once, so that not every header pays for a search
 			break
 		}
-		n.cut(end, e.parent())
+		n.cut(end, parent)
 	}
-	return len(n.tree.m) < n.most
+	return len(n.tree.m)+entries <= n.most
+}
+
+// roomFor makes room for headers by what they lead to: the first of a long branch
+// is light.
+func (n *Node) roomFor(hs []chain.Header) error {
+	if len(hs) == 0 || len(n.tree.m)+len(hs) <= n.most {
+		return nil
+	}
+	e, err := n.tree.get(hs[0].Prev)
+	if err != nil || e == nil {
+		return err
+	}
+	state := e.State
+	for _, h := range hs {
+		next, err := chain.ConnectHeader(n.p, state, h)
+		if err != nil {
+			break
+		}
+		state = next
+	}
+	n.makeRoom(state.Work, len(hs), e.id())
+	return nil
 }
 
 func leastWorth(a, b *entry) int {

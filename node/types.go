@@ -81,6 +81,8 @@ var (
 	ErrClock  = errors.New("the clock is behind its peers'")
 )
 
+var reasons = []error{ErrOrphan, ErrFuture, ErrFull, ErrKnown, ErrWeak, ErrClock}
+
 // Ask is something to fetch.
 type Ask struct {
 	From    Peer // whom to ask first; Self means anyone
