@@ -2,7 +2,8 @@ package p2p
 
 import "fmt"
 
-// Forget dials an address no more; a connection that is open stays.
+// Forget dials an address no more, and gives its peer no better place than any
+// other; a connection that is open stays.
 func (n *Network) Forget(text string) error {
 	addr, id, err := parseAddr(text)
 	if err != nil {
@@ -13,6 +14,10 @@ func (n *Network) Forget(text string) error {
 	})
 	if len(gone) == 0 {
 		return fmt.Errorf("%s: %w", text, ErrGone)
+	}
+	for _, t := range gone {
+		n.gate.keep(t.id, false)
+		n.memory.forget(full(t.addr, t.id))
 	}
 	return nil
 }
