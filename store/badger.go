@@ -134,6 +134,11 @@ func (d *badgerDisk) view(f func(snapshot) error) error {
 	return d.db.View(func(txn *badger.Txn) error { return f(&badgerView{txn}) })
 }
 
+func (d *badgerDisk) hold() (snapshot, func()) {
+	txn := d.db.NewTransaction(false)
+	return &badgerView{txn}, txn.Discard
+}
+
 // write is one transaction: a crash before its sync leaves all as it was, a
 // crash after it leaves the whole batch.
 func (d *badgerDisk) write(b *batch) error {

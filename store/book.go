@@ -20,16 +20,21 @@ const MaxNamed = 1 << 20
 // indexes, on a disk. It keeps nothing in memory, so there is nothing to go
 // stale after a failed write.
 type book struct {
+	reads
 	disk    disk
 	params  *chain.Params
 	writing sync.Mutex   // one writer at a time
 	open    sync.RWMutex // held for reading by every call; Close waits for them
 	closed  bool         // under open
+	readers readers
 }
 
 // newBook opens the book on a disk, and writes the genesis on an empty one.
 func newBook(p *chain.Params, d disk) (*book, error) {
 	b := &book{disk: d, params: p}
+	b.reads = reads{func(f func(snapshot) error) error {
+		return b.whileOpen(func() error { return b.disk.view(f) })
+	}}
 	id, err := b.At(0)
 	switch {
 	case errors.Is(err, node.ErrUnknown):
@@ -122,7 +127,8 @@ func (b *book) Put(name string, value []byte) error {
 	return b.whileOpen(func() error { return b.disk.write(change) })
 }
 
-// Close waits for the calls under way and closes. A second Close does nothing.
+// Close waits for the calls under way, those of Readers included, ends the
+// Readers that are still open, and closes. A second Close does nothing.
 func (b *book) Close() error {
 	b.open.Lock()
 	defer b.open.Unlock()
@@ -130,11 +136,8 @@ func (b *book) Close() error {
 		return nil
 	}
 	b.closed = true
+	b.readers.end()
 	return b.disk.close()
-}
-
-func (b *book) view(f func(snapshot) error) error {
-	return b.whileOpen(func() error { return b.disk.view(f) })
 }
 
 // whileOpen must not be nested: a waiting Close stands between.

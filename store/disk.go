@@ -5,6 +5,9 @@ package store
 type disk interface {
 	// view hands out a snapshot that no later write changes; it ends with f.
 	view(f func(snapshot) error) error
+	// hold is view until end is called, once. The snapshot may be read from many
+	// goroutines at a time, none of them beyond end.
+	hold() (s snapshot, end func())
 	// write makes all changes of a batch or none, and is durable on return.
 	write(*batch) error
 	// room is how much one batch may hold.

@@ -7,5 +7,6 @@
 // leaves ends on a valid chain.
 //
 // Every method may be called from any goroutine. Reads see one snapshot each
-// and never wait for one another; writes stand in line.
+// and never wait for one another; writes stand in line. A Reader answers many
+// questions from one snapshot.
 package store

@@ -9,19 +9,19 @@ import (
 
 // TxBlocks lists the blocks whose stored bodies hold the transaction, on every
 // branch, in order of their ids; none if it is unknown. Coinbases count.
-func (b *book) TxBlocks(tx chain.Hash) ([]chain.Hash, error) {
-	return b.ids(keysTx(tx))
+func (r reads) TxBlocks(tx chain.Hash) ([]chain.Hash, error) {
+	return r.ids(keysTx(tx))
 }
 
 // Spenders lists the transactions in stored bodies that spend the output, on
 // every branch, in order of their ids. Two of them are in conflict.
-func (b *book) Spenders(o chain.OutPoint) ([]chain.Hash, error) {
-	return b.ids(keysSpend(o))
+func (r reads) Spenders(o chain.OutPoint) ([]chain.Hash, error) {
+	return r.ids(keysSpend(o))
 }
 
 // ids lists the different ids that follow prefix.
-func (b *book) ids(prefix []byte) (ids []chain.Hash, err error) {
-	err = b.view(func(s snapshot) error {
+func (r reads) ids(prefix []byte) (ids []chain.Hash, err error) {
+	err = r.view(func(s snapshot) error {
 		return s.each(span{prefix: prefix, keys: true}, func(key, _ []byte) error {
 			id := chain.Hash(key[len(prefix) : len(prefix)+32])
 			if n := len(ids); n == 0 || ids[n-1] != id {
@@ -34,9 +34,9 @@ func (b *book) ids(prefix []byte) (ids []chain.Hash, err error) {
 }
 
 // Owned lists the address's unspent coins at the tip, in order of outpoints.
-func (b *book) Owned(a chain.Address) (coins []chain.Coin, err error) {
+func (r reads) Owned(a chain.Address) (coins []chain.Coin, err error) {
 	prefix := keysOwned(a)
-	err = b.view(func(s snapshot) error {
+	err = r.view(func(s snapshot) error {
 		return s.each(span{prefix: prefix}, func(key, value []byte) error {
 			c, err := decodeOwned(a, readOutPoint(key[len(prefix):]), value)
 			coins = append(coins, c)
@@ -49,14 +49,14 @@ func (b *book) Owned(a chain.Address) (coins []chain.Coin, err error) {
 // History lists what transactions on the best chain did to the address, newest
 // first, at most most of them, all below a place: Newest for the first page, the
 // last item's place for the next.
-func (b *book) History(a chain.Address, below Place, most int) (items []HistoryItem, err error) {
+func (r reads) History(a chain.Address, below Place, most int) (items []HistoryItem, err error) {
 	last, ok := below.before()
 	if !ok || most <= 0 {
 		return nil, nil
 	}
 	prefix := keysHistory(a)
 	span := span{prefix: prefix, from: keyHistory(a, last), backward: true}
-	err = b.view(func(s snapshot) error {
+	err = r.view(func(s snapshot) error {
 		return enough(s.each(span, func(key, value []byte) error {
 			item, err := decodeItem(readPlace(key[len(prefix):]), value)
 			if items = append(items, item); err == nil && len(items) == most {
@@ -76,8 +76,8 @@ func enough(err error) error {
 }
 
 // CoinCount is the number of unspent coins at the tip. It reads every coin's key.
-func (b *book) CoinCount() (n int, err error) {
-	err = b.view(func(s snapshot) error {
+func (r reads) CoinCount() (n int, err error) {
+	err = r.view(func(s snapshot) error {
 		return s.each(span{prefix: []byte{kindCoin}, keys: true}, func(_, _ []byte) error {
 			n++
 			return nil
@@ -97,8 +97,8 @@ type SetInfo struct {
 
 // SetInfo reads every unspent coin of one snapshot, while commits go on. It ends
 // early, with the context's error, when ctx ends.
-func (b *book) SetInfo(ctx context.Context) (info SetInfo, err error) {
-	err = b.view(func(s snapshot) error {
+func (r reads) SetInfo(ctx context.Context) (info SetInfo, err error) {
+	err = r.view(func(s snapshot) error {
 		tip, err := tipOf(s)
 		if err != nil {
 			return err

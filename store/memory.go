@@ -46,6 +46,8 @@ func (t *tree) close() error { return nil }
 
 func (t *tree) view(f func(snapshot) error) error { return f(t.root.Load()) }
 
+func (t *tree) hold() (snapshot, func()) { return t.root.Load(), func() {} }
+
 func (t *tree) write(b *batch) error {
 	t.writes++
 	root := t.root.Load()

@@ -53,9 +53,15 @@ func bodyOf(g getter, id chain.Hash) (chain.CheckedBlock, error) {
 	return b, nil
 }
 
+// reads is all that can be asked of what is remembered. A book answers from the
+// newest snapshot each time, a Reader from its own.
+type reads struct {
+	view func(func(snapshot) error) error
+}
+
 // Tip is the end of the best chain; the genesis at first.
-func (b *book) Tip() (e node.Entry, err error) {
-	err = b.view(func(s snapshot) error {
+func (r reads) Tip() (e node.Entry, err error) {
+	err = r.view(func(s snapshot) error {
 		e, err = tipOf(s)
 		return err
 	})
@@ -63,8 +69,8 @@ func (b *book) Tip() (e node.Entry, err error) {
 }
 
 // Entry is a complete or condemned entry, else node.ErrUnknown.
-func (b *book) Entry(id chain.Hash) (e node.Entry, err error) {
-	err = b.view(func(s snapshot) error {
+func (r reads) Entry(id chain.Hash) (e node.Entry, err error) {
+	err = r.view(func(s snapshot) error {
 		e, err = entryOf(s, id)
 		return err
 	})
@@ -72,8 +78,8 @@ func (b *book) Entry(id chain.Hash) (e node.Entry, err error) {
 }
 
 // At is the block at a height of the best chain, else node.ErrUnknown.
-func (b *book) At(height uint64) (id chain.Hash, err error) {
-	err = b.view(func(s snapshot) error {
+func (r reads) At(height uint64) (id chain.Hash, err error) {
+	err = r.view(func(s snapshot) error {
 		raw, err := find(s, keyHeight(height))
 		copy(id[:], raw)
 		return err
@@ -82,8 +88,8 @@ func (b *book) At(height uint64) (id chain.Hash, err error) {
 }
 
 // Recent lists every stored entry of the highest n heights, in order of height.
-func (b *book) Recent(n int) (list []node.Entry, err error) {
-	err = b.view(func(s snapshot) error {
+func (r reads) Recent(n int) (list []node.Entry, err error) {
+	err = r.view(func(s snapshot) error {
 		least, err := lowest(s, n)
 		if err != nil {
 			return err
@@ -119,8 +125,8 @@ func lowest(s snapshot, n int) (uint64, error) {
 var errEnough = errors.New("enough")
 
 // Body is the body of a complete entry, else node.ErrUnknown.
-func (b *book) Body(id chain.Hash) (body chain.CheckedBlock, err error) {
-	raw, err := b.BodyBytes(id)
+func (r reads) Body(id chain.Hash) (body chain.CheckedBlock, err error) {
+	raw, err := r.BodyBytes(id)
 	if err != nil {
 		return body, err
 	}
@@ -133,12 +139,12 @@ func (b *book) Body(id chain.Hash) (body chain.CheckedBlock, err error) {
 
 // BodyBytes is the canonical encoding of a complete entry's body, else
 // node.ErrUnknown.
-func (b *book) BodyBytes(id chain.Hash) (raw []byte, err error) {
-	return b.copyOf(keyBody(id))
+func (r reads) BodyBytes(id chain.Hash) (raw []byte, err error) {
+	return r.copyOf(keyBody(id))
 }
 
-func (b *book) copyOf(key []byte) (raw []byte, err error) {
-	err = b.view(func(s snapshot) error {
+func (r reads) copyOf(key []byte) (raw []byte, err error) {
+	err = r.view(func(s snapshot) error {
 		found, err := find(s, key)
 		raw = bytes.Clone(found)
 		return err
@@ -147,8 +153,8 @@ func (b *book) copyOf(key []byte) (raw []byte, err error) {
 }
 
 // Diff is what a block on the best chain did to the coins, else node.ErrUnknown.
-func (b *book) Diff(id chain.Hash) (d chain.Diff, err error) {
-	err = b.view(func(s snapshot) error {
+func (r reads) Diff(id chain.Hash) (d chain.Diff, err error) {
+	err = r.view(func(s snapshot) error {
 		raw, err := find(s, keyDiff(id))
 		if err != nil {
 			return err
@@ -160,9 +166,9 @@ func (b *book) Diff(id chain.Hash) (d chain.Diff, err error) {
 }
 
 // Coins are those of the outpoints that are unspent at the tip.
-func (b *book) Coins(want []chain.OutPoint) (chain.Coins, error) {
+func (r reads) Coins(want []chain.OutPoint) (chain.Coins, error) {
 	found := make(chain.Coins, len(want))
-	err := b.view(func(s snapshot) error {
+	err := r.view(func(s snapshot) error {
 		for _, o := range want {
 			raw, err := s.get(keyCoin(o))
 			if err != nil {
@@ -181,8 +187,8 @@ func (b *book) Coins(want []chain.OutPoint) (chain.Coins, error) {
 }
 
 // Get is the value that Put keeps under the name; ok is false if there is none.
-func (b *book) Get(name string) (value []byte, ok bool, err error) {
-	value, err = b.copyOf(keyNamed(name))
+func (r reads) Get(name string) (value []byte, ok bool, err error) {
+	value, err = r.copyOf(keyNamed(name))
 	if errors.Is(err, node.ErrUnknown) {
 		return nil, false, nil
 	}

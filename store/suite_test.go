@@ -58,6 +58,10 @@ func conform(t *testing.T, open func(*testing.T, *chain.Params) rememberer) {
 		{"random life", livesAtRandom},
 		{"refuses what does not follow", refusesFaults},
 		{"keeps named values", keepsNamedValues},
+		{"is read at one moment", readsOneMoment},
+		{"outlives its readers", outlivesReaders},
+		{"closes under a reader that was forgotten", closesUnderReader},
+		{"waits for a reader at work", waitsForReader},
 		{"ends", ends},
 	} {
 		t.Run(story.name, func(t *testing.T) {

@@ -13,9 +13,15 @@ import (
 	"cairn/node"
 )
 
-// rememberer is what both stores are.
-type rememberer interface {
-	node.Store
+// asked is what can be asked of a store, and of one moment of it.
+type asked interface {
+	Tip() (node.Entry, error)
+	Entry(chain.Hash) (node.Entry, error)
+	At(height uint64) (chain.Hash, error)
+	Recent(n int) ([]node.Entry, error)
+	Body(chain.Hash) (chain.CheckedBlock, error)
+	Diff(chain.Hash) (chain.Diff, error)
+	Coins([]chain.OutPoint) (chain.Coins, error)
 	TxBlocks(chain.Hash) ([]chain.Hash, error)
 	Spenders(chain.OutPoint) ([]chain.Hash, error)
 	Owned(chain.Address) ([]chain.Coin, error)
@@ -23,14 +29,22 @@ type rememberer interface {
 	BodyBytes(chain.Hash) ([]byte, error)
 	CoinCount() (int, error)
 	SetInfo(context.Context) (SetInfo, error)
-	Put(name string, value []byte) error
 	Get(name string) ([]byte, bool, error)
+}
+
+// rememberer is what both stores are.
+type rememberer interface {
+	asked
+	Commit(...node.Step) error
+	Put(name string, value []byte) error
+	Reader() (*Reader, error)
 	Close() error
 }
 
 var (
 	_ rememberer = (*Badger)(nil)
 	_ rememberer = (*Memory)(nil)
+	_ asked      = (*Reader)(nil)
 )
 
 // stone is a block of a world, and what the rules say about the chain below it.
@@ -255,7 +269,7 @@ func (w *world) best() (chain []*stone) {
 }
 
 // compare asks the store everything and holds each answer against the naive one.
-func (w *world) compare(t *testing.T, s rememberer) {
+func (w *world) compare(t *testing.T, s asked) {
 	t.Helper()
 	w.compareEntries(t, s)
 	w.compareCoins(t, s)
@@ -266,7 +280,7 @@ func (w *world) compare(t *testing.T, s rememberer) {
 	}
 }
 
-func (w *world) compareEntries(t *testing.T, s rememberer) {
+func (w *world) compareEntries(t *testing.T, s asked) {
 	t.Helper()
 	tip, err := s.Tip()
 	equal(t, "tip", tip, w.tip.entry, err)
@@ -298,7 +312,7 @@ func (w *world) compareEntries(t *testing.T, s rememberer) {
 	w.compareRecent(t, s)
 }
 
-func (w *world) compareRecent(t *testing.T, s rememberer) {
+func (w *world) compareRecent(t *testing.T, s asked) {
 	t.Helper()
 	var top uint64
 	for _, o := range w.order {
@@ -328,7 +342,7 @@ func (w *world) compareRecent(t *testing.T, s rememberer) {
 	}
 }
 
-func (w *world) compareCoins(t *testing.T, s rememberer) {
+func (w *world) compareCoins(t *testing.T, s asked) {
 	t.Helper()
 	coins := chain.Coins{} // replayed, not taken from the stones
 	var ever []chain.OutPoint
@@ -365,7 +379,7 @@ func (w *world) compareCoins(t *testing.T, s rememberer) {
 	equal(t, "tip", info.Tip, w.tip.entry.State, err)
 }
 
-func (w *world) compareHistory(t *testing.T, s rememberer) {
+func (w *world) compareHistory(t *testing.T, s asked) {
 	t.Helper()
 	for _, a := range chain.Prefunded() {
 		want := w.history(a)
@@ -417,7 +431,7 @@ func (w *world) history(a chain.Address) (items []HistoryItem) {
 	return items
 }
 
-func (w *world) compareIndexes(t *testing.T, s rememberer) {
+func (w *world) compareIndexes(t *testing.T, s asked) {
 	t.Helper()
 	blocks, spenders := map[chain.Hash][]chain.Hash{}, map[chain.OutPoint][]chain.Hash{}
 	for _, o := range w.order {
