@@ -107,6 +107,7 @@ func (n *Node) header(now chain.Time, from Peer, h chain.Header, asked bool, out
 	}
 	e.teller = from
 	n.tree.put(e)
+	n.inherit(e)
 	return e, n.free(now, e, out)
 }
 

@@ -190,7 +190,7 @@ func (n *Node) wantedHeads() []*entry {
 // worn down: a first sync must not walk the whole chain for each block.
 func (n *Node) path(head *entry) ([]*entry, error) {
 	path := worn(n.paths[head.id()])
-	if len(path) == 0 {
+	if len(path) < maxInFlight && (len(path) == 0 || path[len(path)-1] != head) {
 		var err error
 		if path, err = n.missing(head); err != nil {
 			return nil, err
@@ -201,6 +201,19 @@ func (n *Node) path(head *entry) ([]*entry, error) {
 	}
 	n.paths[head.id()] = path
 	return path, nil
+}
+
+// inherit hands the path of a head over to the child that it got.
+func (n *Node) inherit(e *entry) {
+	path, ok := n.paths[e.parent()]
+	if !ok {
+		return
+	}
+	delete(n.paths, e.parent())
+	if len(path) < reach && len(path) > 0 && path[len(path)-1].id() == e.parent() {
+		path = append(path, e)
+	}
+	n.paths[e.id()] = path
 }
 
 const reach = 8 * maxInFlight // blocks of a path that are kept

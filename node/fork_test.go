@@ -292,27 +292,33 @@ func TestADoubleSpendAcrossBranches(t *testing.T) {
 }
 
 func TestAShorterHeavierBranchMakesCoinbasesYoung(t *testing.T) {
-	s := tell(t, chaintest.Retargeting())
-	s.Fork("0", "r1", "r2")
-	s.Fork("r2", numbered("a", 3, 9)...)
-	prev := "r2"
-	for i := 3; i <= 7; i++ { // faster, so harder: fewer blocks, more work
-		name := "b" + itoa(i)
-		s.Block(prev, chaintest.Plan{Name: name, Gap: -1})
-		prev = name
-	}
-	_ = prev
-	s.give("r1", "r2")
-	s.give(numbered("a", 3, 9)...)
-	cb := s.blocks["a3"].Block().Coinbase
-	_ = cb
-	mature := s.blocks["r2"].Block().Coinbase.Out(s.blocks["r2"].CoinbaseID(), 0)
-	tx := chaintest.CheckTx(s.p, chaintest.Pay(s.p, mature, chaintest.Key(9), 1000))
-	s.done(s.n.Tx(s.now, "peer", tx))
+	p := chaintest.Retargeting()
+	p.Maturity = 10
+	s := tell(t, p)
+	s.Fork("0", numbered("r", 1, 5)...)
+	s.paced("r5", 30, numbered("a", 6, 14)...) // slow, so ever lighter
+	s.paced("r5", -1, numbered("b", 6, 10)...)
+	s.give(numbered("r", 1, 5)...)
+	s.give(numbered("a", 6, 14)...)
+	coin := s.blocks["r5"].Block().Coinbase.Out(s.blocks["r5"].CoinbaseID(), 0)
+	tx := chaintest.CheckTx(s.p, chaintest.Pay(s.p, coin, chaintest.Key(9), 1000))
+	s.tx("peer", tx)
 	s.verdict(node.Accept, nil)
-	s.give(numbered("b", 3, 7)...)
-	if s.states["b7"].Work.Cmp(s.states["a9"].Work) > 0 {
-		s.tip("b7")
+	s.give(numbered("b", 6, 10)...)
+	s.tip("b10")
+	if s.n.Best().Height >= s.states["a14"].Height || s.n.Mempool().Has(tx.ID()) {
+		t.Error("a coinbase that is too young waits to be spent")
+	}
+	if f, ok := s.n.Mempool().Fate(tx.ID()); !ok || chain.KindOf(f.Why) != chain.ImmatureCoin {
+		t.Errorf("fate %+v", f)
+	}
+}
+
+// paced puts blocks with this gap on top of parent, one on the other.
+func (g *graph) paced(parent string, gap int64, names ...string) {
+	for _, name := range names {
+		g.Block(parent, chaintest.Plan{Name: name, Gap: gap, Pay: chaintest.Address(9)})
+		parent = name
 	}
 }
 

@@ -110,6 +110,11 @@ func (d *disk) Commit(steps ...node.Step) error {
 	if d.failCommit != nil {
 		return d.failCommit
 	}
+	for _, step := range steps {
+		if len(step.Entries) > 1 || len(step.Bodies) > 1 || len(step.Condemned) > 1 {
+			return errors.New("a step of many blocks may not fit one transaction")
+		}
+	}
 	d.written = d.coinsAfterCommit != nil
 	if d.most > 0 && len(steps) > d.most {
 		if err := d.Memory.Commit(steps[:d.most]...); err != nil {
