@@ -1,0 +1,31 @@
+package p2p
+
+import (
+	"cmp"
+	"slices"
+
+	"cairn/node"
+)
+
+// Wanted is a peer that Config.Peers or Connect asked for.
+type Wanted struct {
+	Addr      string    // its multiaddress, with the id if that was given
+	Peer      node.Peer // empty while nobody answered there whose id was not given
+	Connected bool      // and speaks our protocol
+}
+
+// Wanted lists the peers that we stay connected to if we can, in order of
+// addresses. One peer may stand there by several.
+func (n *Network) Wanted() []Wanted {
+	here := n.roster.each()
+	var all []Wanted
+	n.dialer.each(func(t *target) {
+		if t.spare {
+			return
+		}
+		_, connected := here[t.id]
+		all = append(all, Wanted{Addr: t.key(), Peer: node.Peer(t.id), Connected: connected})
+	})
+	slices.SortFunc(all, func(a, b Wanted) int { return cmp.Compare(a.Addr, b.Addr) })
+	return all
+}
