@@ -301,7 +301,7 @@ func (n *Node) full(e *entry, b chain.CheckedBlock) (bool, error) {
 	if parent.whole() {
 		return n.side > maxSide && !e.wanted && !e.heavier(n.tip), nil
 	}
-	return n.tree.bytes+b.Size() > maxInHand, nil
+	return n.tree.bytes+b.Size() > n.hand, nil
 }
 
 // link makes complete what has its body and a complete parent: e, and all that

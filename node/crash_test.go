@@ -97,8 +97,9 @@ func TestADeepReorganisationFromTheStore(t *testing.T) {
 			s.Fork("0", "b1")
 		}
 		s.Fork("b1", numbered("b", 2, 61)...)
+		s.give(numbered("a", 1, 4)...)
 		s.give(numbered("b", 1, 3)...)
-		s.give(numbered("a", 1, 60)...)
+		s.give(numbered("a", 5, 60)...)
 		s.give(numbered("b", 4, 55)...)
 		if n := s.n.InMemory(); n > 100 {
 			t.Errorf("%d entries in memory", n)
@@ -134,4 +135,21 @@ func TestThinningOutKeepsALongBranchOnItsWayIn(t *testing.T) {
 	s.tip("a60")
 	s.give(numbered("b", 1, 80)...)
 	s.tip("b80")
+}
+
+func TestThinningOutDropsLightHeaders(t *testing.T) {
+	s := tell(t, chaintest.Easy())
+	s.cfg.Window = 10
+	s.start()
+	s.Fork("0", numbered("a", 1, 60)...)
+	s.Fork("0", numbered("b", 1, 5)...)
+	s.give("a1", "a2")
+	s.done(s.n.Headers(s.now, "peer", s.headers(numbered("b", 1, 5)...)))
+	if _, ok := s.n.Entry(s.blocks["b5"].ID()); !ok {
+		t.Fatal("b5 is unknown")
+	}
+	s.give(numbered("a", 3, 60)...)
+	if _, ok := s.n.Entry(s.blocks["b1"].ID()); ok || s.n.InMemory() > 25 {
+		t.Errorf("b1 is still there: %v; %d entries", ok, s.n.InMemory())
+	}
 }

@@ -6,20 +6,21 @@ import (
 
 // Bounds that tests reach.
 const (
-	MaxEntries  = maxEntries
 	MaxAside    = maxAside
 	MaxLoose    = maxLoose
 	MaxClaims   = maxClaims
 	MaxInFlight = maxInFlight
 	MaxAPeer    = maxAPeer
-	Margin      = margin
+	MaxAhead    = maxAhead
 	BodyWait    = bodyWait
-	HeaderWait  = headerWait
 	ClaimLife   = claimLife
 )
 
 // Most bounds the entries in memory.
 func (n *Node) Most(entries int) { n.most = entries }
+
+// Hold bounds the bytes of bodies in hand.
+func (n *Node) Hold(bytes int) { n.hand = bytes }
 
 // InMemory counts the entries in memory.
 func (n *Node) InMemory() int { return len(n.tree.m) }

@@ -142,7 +142,7 @@ func (n *Node) fetch(now chain.Time, out *Outcome) error {
 func (n *Node) fetchPath(now chain.Time, path []*entry, out *Outcome) {
 	for i, e := range path[:min(len(path), maxInFlight)] {
 		soon := n.tree.bytes + (len(n.flight)+1)*n.p.MaxBlock
-		if len(n.flight) >= maxInFlight || i > 0 && soon > maxInHand {
+		if len(n.flight) >= maxInFlight || i > 0 && soon > n.hand {
 			return
 		}
 		e.wanted = true

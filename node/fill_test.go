@@ -127,9 +127,7 @@ func TestWhatNobodyServesIsAskedForLaterElsewhere(t *testing.T) {
 	s.fail("b", node.WantBodies, "a1")
 	tries := map[node.Peer]int{}
 	for range 600 { // ten minutes of failure
-		for p := range s.asked(node.WantBodies) {
-			tries[p]++
-			s.fail(p, node.WantBodies, "a1")
+		for i := 0; i < 9 && len(s.asked(node.WantBodies)) > 0; i++ {
 			for p := range s.asked(node.WantBodies) {
 				tries[p]++
 				s.fail(p, node.WantBodies, "a1")
@@ -320,4 +318,46 @@ func TestAFailingDiskLosesNoPayment(t *testing.T) {
 	if _, err := s.n.Block(s.now, "peer", s.blocks["b2"]); !errors.Is(err, errDisk) {
 		t.Fatalf("the disk burns, and the node says %v", err)
 	}
+}
+
+func TestWhoHasLeftIsNotAsked(t *testing.T) {
+	s := tell(t, chaintest.Easy())
+	s.Fork("0", "a1")
+	s.meet("a", "a1")
+	s.meet("b", "a1")
+	s.n.Left(s.now, "a")
+	s.done(s.n.Headers(s.now, "a", s.headers("a1")))
+	s.bodies(map[node.Peer][]string{"b": {"a1"}})
+}
+
+// TestHandsThatAreFull: bodies that came too early are let go and asked for again,
+// but never the one that all wait for.
+func TestHandsThatAreFull(t *testing.T) {
+	s := tell(t, chaintest.Easy())
+	names := numbered("a", 1, 30)
+	s.Fork("0", names...)
+	s.n.Hold(5 * s.blocks["a1"].Size())
+	s.meet("peer", "a30")
+	s.done(s.n.Headers(s.now, "peer", s.headers(names...)))
+	s.bodies(map[node.Peer][]string{"peer": {"a1"}}) // more would not fit, if they were large
+	s.slack = true
+	for _, name := range names[1:] {
+		s.give(name)
+		if full := s.out.Verdict == node.Ignore; full != (name > "a6" || len(name) > 2) {
+			t.Errorf("%s: full %v", name, full)
+		}
+		if len(s.asked(node.WantBodies)) > 0 {
+			t.Errorf("%s: asks for %v again at once", name, s.asked(node.WantBodies))
+		}
+	}
+	s.give("a1")
+	s.tip("a6")
+	for range 10 {
+		for len(s.asked(node.WantBodies)) > 0 {
+			s.give(s.asked(node.WantBodies)["peer"]...)
+		}
+		s.now += 1000
+		s.done(s.n.Tick(s.now))
+	}
+	s.tip("a30")
 }

@@ -27,6 +27,9 @@ func TestASideBranchIsKeptAndWinsWhenItIsHeavier(t *testing.T) {
 	s.give("b4")
 	s.tip("b4")
 	r := s.reorg([]string{"a3", "a2"}, []string{"b2", "b3", "b4"})
+	if len(s.out.Announce) != 1 || s.name(s.out.Announce[0].ID()) != "a3" {
+		t.Errorf("the branch that is left is not told: %+v", s.out.Announce)
+	}
 	if s.name(r.Fork.ID) != "a1" || s.name(r.From.ID) != "a3" || s.name(r.To.ID) != "b4" || !s.out.Moved || !s.out.Fees {
 		t.Fatalf("from %v to %v at %v, %+v", r.From, r.To, r.Fork, s.out)
 	}
@@ -163,6 +166,20 @@ func TestEqualWorkKeepsTheFirstAndARestartTheStored(t *testing.T) {
 	for range 3 {
 		s.start()
 		s.tip("b2")
+	}
+}
+
+func TestOfTwoThatConnectAtOnceTheFirstHeardWins(t *testing.T) {
+	for _, order := range [][]string{{"a2", "b2", "c2"}, {"c2", "b2", "a2"}, {"b2", "a2", "c2"}} {
+		s := tell(t, chaintest.Easy())
+		s.Fork("0", "r1")
+		s.Fork("r1", "a2")
+		s.Fork("r1", "b2")
+		s.Fork("r1", "c2")
+		s.done(s.n.Headers(s.now, "peer", s.headers("r1")))
+		s.give(order...)
+		s.give("r1")
+		s.tip(order[0])
 	}
 }
 

@@ -58,7 +58,8 @@ type Node struct {
 	flight  map[chain.Hash]*entry   // bodies asked for
 	side    int                     // bytes of bodies off the best chain
 	low     uint64                  // height below which memory was thinned out
-	most    int                     // entries in memory
+	most    int                     // entries in memory, at the most
+	hand    int                     // bytes of bodies in hand, at the most
 
 	peers   map[Peer]*peer
 	counter uint64
@@ -83,7 +84,7 @@ func New(now chain.Time, cfg Config) (*Node, error) {
 		return nil, fmt.Errorf("read the tip: %w", err)
 	}
 	n := &Node{
-		p: cfg.Params, cfg: cfg, tree: newTree(cfg.Store, recent), pool: mempool.New(cfg.Pool), most: maxEntries,
+		p: cfg.Params, cfg: cfg, tree: newTree(cfg.Store, recent), pool: mempool.New(cfg.Pool), most: maxEntries, hand: maxInHand,
 		partial: map[chain.Hash]*partial{}, paths: map[chain.Hash][]*entry{}, flight: map[chain.Hash]*entry{},
 		peers: map[Peer]*peer{}, candidates: map[chain.Hash]*entry{},
 	}

@@ -284,3 +284,24 @@ func TestAnswersFromAPoolAndABlock(t *testing.T) {
 		t.Error("no announcement")
 	}
 }
+
+func TestHeadersRunAheadOfBodiesOnlySoFar(t *testing.T) {
+	p := chaintest.Retargeting()
+	all := chainOf(p, 20*node.MaxHeaders)
+	now := chain.Time(all[len(all)-1].Time) * 1000
+	n := learner(t, p, all[:node.MaxHeaders])
+	for at := node.MaxHeaders; at < len(all); at += node.MaxHeaders {
+		out, err := n.Headers(now, "peer", all[at:at+node.MaxHeaders])
+		if err != nil {
+			t.Fatal(err)
+		}
+		asks := slices.ContainsFunc(out.Ask, func(a node.Ask) bool { return a.Request.Want == node.WantHeaders })
+		if far := at+node.MaxHeaders > node.MaxAhead; asks == far {
+			t.Fatalf("with %d headers it asks for more: %v", at+node.MaxHeaders, asks)
+		}
+	}
+	out, err := n.Tick(now + 20_000)
+	if err != nil || slices.ContainsFunc(out.Ask, func(a node.Ask) bool { return a.Request.Want == node.WantHeaders }) {
+		t.Errorf("a tick asks %+v, %v", out.Ask, err)
+	}
+}

@@ -43,8 +43,12 @@ func TestATemplateIsAlwaysAccepted(t *testing.T) {
 		p.MaxBlock = chain.HeaderSize + 1 + chain.MaxCoinbase
 		s := tell(t, p)
 		coins := s.p.GenesisCoins().Created
-		for range 40 {
-			for range r.IntN(12) {
+		for round := range 40 {
+			n := r.IntN(12)
+			if round == 30 {
+				n = 90 // more than a block holds
+			}
+			for range n {
 				i := r.IntN(len(coins))
 				coins = s.spend(r, coins, i)
 			}
