@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"cairn/node"
 	"cairn/p2p"
 	"cairn/rpc"
+	"cairn/store"
 )
 
 // Backend is the node as its RPC server sees it.
@@ -22,19 +24,18 @@ func (d *Daemon) Backend() rpc.Backend {
 	}
 }
 
-// snapshot is one moment of the chain. Headers without a body and the ends of
-// branches are the loop's to tell; all else is the store's.
+// snapshot is one moment of the chain.
 func (d *Daemon) snapshot() (rpc.Snapshot, error) {
-	return &moment{Reader: live{d.cfg.Store}, d: d}, nil
+	r, err := d.cfg.Store.Reader()
+	if err != nil {
+		return nil, err
+	}
+	return &moment{Reader: r, d: d}, nil
 }
 
-type live struct{ Store }
-
-// Close does nothing.
-func (live) Close() {}
-
+// moment is a Reader, and what only the loop can tell: headers without a body.
 type moment struct {
-	Reader
+	*store.Reader
 	d *Daemon
 }
 
@@ -51,13 +52,39 @@ func (m *moment) Entry(id chain.Hash) (node.Entry, error) {
 	if !ok {
 		return e, node.ErrUnknown
 	}
+	if e.Status == node.Complete {
+		e.Status = node.Headed // the body came after this moment
+	}
 	return e, nil
 }
 
-// Tips are the ends of all branches.
-func (m *moment) Tips() (tips []node.Entry, err error) {
-	err = m.d.loop.do(m.d.life, func(chain.Time) { tips = m.d.loop.node.Leaves() })
-	return tips, err
+// Tips are the ends of all branches, this moment's tip first.
+func (m *moment) Tips() ([]node.Entry, error) {
+	var leaves []node.Entry
+	if err := m.d.loop.do(m.d.life, func(chain.Time) { leaves = m.d.loop.node.Leaves() }); err != nil {
+		return nil, err
+	}
+	tip, err := m.Tip()
+	if err != nil {
+		return nil, err
+	}
+	tips := []node.Entry{tip}
+	for _, l := range leaves {
+		if l.State.ID == tip.State.ID {
+			continue
+		}
+		e, err := m.Reader.Entry(l.State.ID)
+		switch {
+		case err == nil:
+			l.Status = e.Status
+		case !errors.Is(err, node.ErrUnknown):
+			return nil, err
+		case l.Status == node.Complete:
+			l.Status = node.Headed
+		}
+		tips = append(tips, l)
+	}
+	return tips, nil
 }
 
 func transport(addr string) string {
@@ -108,8 +135,8 @@ func (p pool) Try(ctx context.Context, txs []*chain.Tx) []error {
 			}
 		}
 	})
-	for i := range errs {
-		errs[i] = errors.Join(errs[i], err)
+	if err != nil {
+		return slices.Repeat([]error{err}, len(txs))
 	}
 	return errs
 }
@@ -154,47 +181,64 @@ type network struct{ d *Daemon }
 
 // Peers are the connected peers and what they claim.
 func (n network) Peers() []rpc.Peer {
-	claims := map[node.Peer]node.Claim{}
-	var now chain.Time
-	_ = n.d.loop.do(n.d.life, func(t chain.Time) {
-		now = t
-		for _, c := range n.d.loop.node.Claims() {
-			claims[c.Peer] = c
-		}
-	})
+	claims, now := n.claims()
+	named := map[node.Peer]bool{}
+	for _, w := range n.d.net.Wanted() {
+		named[w.Peer] = true
+	}
 	var list []rpc.Peer
-	for i, p := range n.d.net.Peers() {
+	for _, p := range n.d.net.Peers() {
+		visit := n.d.guests.visit(p.Peer)
+		if visit == 0 {
+			continue // its coming or going is still to be told
+		}
 		r := rpc.Peer{
-			Number: i, ID: p2p.Name(p.Peer), Address: p.Addr, Agent: p.Agent, Inbound: p.Inbound,
-			Since: p.Since.Unix(), Ping: rpc.Seconds(p.Latency), Sent: uint64(p.Out), Received: uint64(p.In),
-			Transport: transport(p.Addr),
+			Number: visit, ID: p2p.Name(p.Peer), Address: p.Addr, Agent: p.Agent, Inbound: p.Inbound,
+			Named: named[p.Peer], Since: p.Since.Unix(), Ping: rpc.Seconds(p.Latency),
+			Sent: uint64(p.Out), Received: uint64(p.In), Transport: transport(p.Addr),
 		}
 		if c, ok := claims[p.Peer]; ok {
-			tip := c.Header.ID()
-			r.Tip, r.Height, r.Work = &tip, c.Height, c.Work
-			r.Age = rpc.Seconds(time.Duration(now-c.Seen) * time.Millisecond)
-			r.Offset = rpc.Seconds(time.Duration(c.Ahead) * time.Millisecond)
+			claimed(&r, c, now)
 		}
 		list = append(list, r)
 	}
 	return list
 }
 
+func (n network) claims() (claims map[node.Peer]node.Claim, now chain.Time) {
+	claims = map[node.Peer]node.Claim{}
+	_ = n.d.loop.do(n.d.life, func(t chain.Time) {
+		now = t
+		for _, c := range n.d.loop.node.Claims() {
+			claims[c.Peer] = c
+		}
+	})
+	return claims, now
+}
+
+func claimed(r *rpc.Peer, c node.Claim, now chain.Time) {
+	tip := c.Header.ID()
+	r.Tip, r.Height, r.Work = &tip, c.Height, c.Work
+	r.Age, r.Offset = seconds(now-c.Seen), seconds(c.Ahead)
+}
+
+func seconds(t chain.Time) rpc.Seconds { return rpc.Seconds(time.Duration(t) * time.Millisecond) }
+
 // Local is our own side.
 func (n network) Local() rpc.Local {
-	var behind chain.Time
-	_ = n.d.loop.do(n.d.life, func(chain.Time) { behind = n.d.loop.node.Behind() })
+	behind, _ := n.d.behind()
 	return rpc.Local{
 		ID: p2p.Name(n.d.net.ID()), Agent: n.d.cfg.Network.Agent, Listen: n.d.net.Addrs(),
-		Active: !n.d.off.Load(), Offset: rpc.Seconds(time.Duration(behind) * time.Millisecond),
+		Active: !n.d.off.Load(), Offset: seconds(behind),
 	}
 }
 
-// Connect dials a peer.
+// Connect dials a peer. Tried once, one that was wanted before stays so.
 func (n network) Connect(ctx context.Context, address string, keep bool) error {
+	keep = keep || slices.ContainsFunc(n.d.net.Wanted(), func(w p2p.Wanted) bool { return w.Addr == address })
 	err := n.d.net.Connect(ctx, address)
 	if !keep {
-		return errors.Join(err, n.d.net.Forget(address))
+		_ = n.d.net.Forget(address) // an address that cannot be read, or is our own, was never wanted
 	}
 	return err
 }
@@ -245,25 +289,6 @@ func (m mining) Stop(context.Context) error {
 	return nil
 }
 
-// Generate finds blocks one after the other.
-func (m mining) Generate(ctx context.Context, n int, pay chain.Address, tries uint64) ([]chain.Hash, error) {
-	var ids []chain.Hash
-	for len(ids) < n {
-		b, err := m.d.template(ctx, pay)
-		if err == nil {
-			b, err = m.d.miner.Solve(ctx, b)
-		}
-		if err == nil {
-			err = m.d.submit(ctx, b)
-		}
-		if err != nil {
-			return ids, err
-		}
-		ids = append(ids, b.ID())
-	}
-	return ids, nil
-}
-
 // control is rpc.Control.
 type control struct{ d *Daemon }
 
@@ -282,11 +307,10 @@ func (c control) Version() string { return c.d.cfg.Version }
 
 // Warnings are what the person who runs the node should know.
 func (c control) Warnings() (list []string) {
-	var behind chain.Time
-	if c.d.loop.do(c.d.life, func(chain.Time) { behind = c.d.loop.node.Behind() }) != nil {
-		return []string{ErrStopped.Error()}
+	if c.d.life.Err() != nil {
+		return []string{context.Cause(c.d.life).Error()}
 	}
-	if int64(behind) > c.d.p.Ahead*1000 {
+	if behind, bad := c.d.behind(); bad {
 		list = append(list, fmt.Sprintf("your clock is %d s behind your peers': set it", behind.Seconds()))
 	}
 	if c.d.off.Load() {

@@ -1,9 +1,9 @@
 package daemon
 
 import (
-	"context"
-	"errors"
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"cairn/chain"
@@ -12,178 +12,135 @@ import (
 	"cairn/node"
 	"cairn/p2p"
 	"cairn/rpc"
+	"cairn/store"
 )
 
-const (
-	fresh     = 30 * time.Second // how old a claim may be that counts
-	maxFamily = 256              // ancestors that are searched for conflicts
-)
-
-// places collects where a transaction stands, on all branches.
-type places struct {
-	d    *Daemon
-	w    converge.Where
-	seen map[chain.Hash]bool
-}
-
-// where finds the blocks that hold a transaction or confirm a conflicting spend.
-// A transaction that no block, pool or memory holds is node.ErrUnknown.
-func (d *Daemon) where(ctx context.Context, id chain.Hash) (converge.Where, error) {
-	blocks, err := d.cfg.Store.TxBlocks(id)
-	if err != nil {
-		return converge.Where{}, err
-	}
-	tx, err := d.findTx(ctx, id, blocks)
-	if err != nil {
-		return converge.Where{}, err
-	}
-	p := places{d: d, w: converge.Where{Blocks: blocks}, seen: map[chain.Hash]bool{}}
-	return p.w, p.conflicts(ctx, id, tx)
-}
-
-// conflicts looks for other spends of the transaction's coins, and of those of
-// the transactions that made them: what a branch rules out, it rules out with
-// all that builds on it.
-func (p *places) conflicts(ctx context.Context, id chain.Hash, tx *chain.Tx) error {
-	if tx == nil || p.seen[id] || len(p.seen) >= maxFamily {
-		return nil
-	}
-	p.seen[id] = true
-	for i := range tx.Inputs {
-		prev := tx.Inputs[i].Prev
-		if err := p.rivals(id, prev); err != nil {
-			return err
-		}
-		blocks, err := p.d.cfg.Store.TxBlocks(prev.Tx)
-		if err != nil {
-			return err
-		}
-		parent, err := p.d.findTx(ctx, prev.Tx, blocks)
-		if errors.Is(err, node.ErrUnknown) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if err := p.conflicts(ctx, prev.Tx, parent); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (p *places) rivals(id chain.Hash, coin chain.OutPoint) error {
-	spenders, err := p.d.cfg.Store.Spenders(coin)
-	if err != nil {
-		return err
-	}
-	for _, by := range spenders {
-		if by == id {
-			continue
-		}
-		blocks, err := p.d.cfg.Store.TxBlocks(by)
-		if err != nil {
-			return err
-		}
-		for _, b := range blocks {
-			p.w.Conflicts = append(p.w.Conflicts, converge.Conflict{Block: b, By: by})
-		}
-	}
-	return nil
-}
-
-// findTx finds a transaction in the blocks, the pool, or the memory of what left
-// it. A coinbase is found as nil.
-func (d *Daemon) findTx(ctx context.Context, id chain.Hash, blocks []chain.Hash) (*chain.Tx, error) {
-	if len(blocks) > 0 {
-		return d.txIn(blocks[0], id)
-	}
-	var tx *chain.Tx
-	err := d.loop.do(ctx, func(chain.Time) {
-		pool := d.loop.node.Mempool()
-		if e, ok := pool.Get(id); ok {
-			tx = e.Tx.Tx()
-		} else if f, ok := pool.Fate(id); ok {
-			tx = f.Tx.Tx()
-		}
-	})
-	if err == nil && tx == nil {
-		err = node.ErrUnknown
-	}
-	return tx, err
-}
-
-func (d *Daemon) txIn(block, id chain.Hash) (*chain.Tx, error) {
-	b, err := d.cfg.Store.Body(block)
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range b.Txs() {
-		if t.ID() == id {
-			return t.Tx(), nil
-		}
-	}
-	return nil, nil
-}
+// fresh is how old a claim may be that counts.
+const fresh = 30 * time.Second
 
 // agreement is rpc.Convergence: the depth on every node, seen from this one.
 type agreement struct{ d *Daemon }
 
+// depthOf is the depth of something under a tip. It is called in the loop.
+type depthOf func(n *node.Node, tip chain.Hash) converge.Depth
+
 // Tx is the depth of a transaction.
 func (a agreement) Tx(id chain.Hash) (rpc.Agreement, error) {
-	ctx := a.d.life
-	w, err := a.d.where(ctx, id)
+	now, err := a.d.cfg.Store.Reader()
 	if err != nil {
 		return rpc.Agreement{}, err
 	}
-	out, err := a.rows(ctx, func(n *node.Node, tip chain.Hash) converge.Depth { return converge.OfTx(n, tip, w) })
+	defer now.Close()
+	s, err := a.d.find(now, id)
 	if err != nil {
-		return out, err
+		return rpc.Agreement{}, err
 	}
-	return out, a.explain(ctx, id, w, &out)
+	v := a.view()
+	err = a.look(now, &v, s.depth, func(n *node.Node) { v.explain(n, id) })
+	return v.sum(), err
 }
 
 // Block is the depth of a block.
 func (a agreement) Block(id chain.Hash) (rpc.Agreement, error) {
-	var known bool
-	err := a.d.loop.do(a.d.life, func(chain.Time) { _, known = a.d.loop.node.Entry(id) })
+	now, err := a.d.cfg.Store.Reader()
 	if err != nil {
 		return rpc.Agreement{}, err
 	}
-	if !known {
-		return rpc.Agreement{}, node.ErrUnknown
+	defer now.Close()
+	v, found := a.view(), false
+	depth := func(n *node.Node, tip chain.Hash) converge.Depth { return converge.OfBlock(n, tip, id) }
+	err = a.look(now, &v, depth, func(n *node.Node) { _, found = n.Entry(id) })
+	if err == nil && !found {
+		err = node.ErrUnknown
 	}
-	return a.rows(a.d.life, func(n *node.Node, tip chain.Hash) converge.Depth { return converge.OfBlock(n, tip, id) })
+	if err != nil {
+		return rpc.Agreement{}, err
+	}
+	return v.sum(), nil
 }
 
-func (a agreement) rows(ctx context.Context, depth func(*node.Node, chain.Hash) converge.Depth) (rpc.Agreement, error) {
-	var out rpc.Agreement
-	var rows []converge.Row
-	connected := a.d.connected()
-	err := a.d.loop.do(ctx, func(now chain.Time) {
-		n := a.d.loop.node
-		own := depth(n, n.Best().ID)
-		out.Self = a.self(n, own)
-		rows = append(rows, converge.Row{Name: out.Self.Peer, Fresh: true, Depth: own})
-		for _, c := range n.Claims() {
-			d := depth(n, c.Header.ID())
-			o := a.opinion(c, now, d, connected)
-			out.Peers = append(out.Peers, o)
-			if o.Counted {
-				rows = append(rows, converge.Row{Name: o.Peer, Fresh: time.Duration(o.Age) < fresh, Depth: d})
-			}
-			delete(connected, c.Peer)
-		}
-	})
-	for name, agent := range connected { // silent so far: not yet
-		o := rpc.Opinion{Peer: p2p.Name(name), Agent: agent, Connected: true, Counted: true}
-		out.Peers = append(out.Peers, o)
-		rows = append(rows, converge.Row{Name: o.Peer})
+// look fills a view in, in the loop.
+func (a agreement) look(at *store.Reader, v *view, depth depthOf, then func(*node.Node)) error {
+	tip, err := at.Tip()
+	if err != nil {
+		return err
 	}
-	sum := converge.Summarize(rows)
-	out.Counted, out.All, out.Quorum = len(rows), number(sum.All), number(sum.Quorum)
-	out.Reason = sum.Note
-	return out, err
+	return a.d.loop.do(a.d.life, func(now chain.Time) {
+		n := a.d.loop.node
+		v.ours(tip.State, depth(n, tip.State.ID))
+		for _, c := range n.Claims() {
+			v.theirs(c, now, depth(n, c.Header.ID()))
+		}
+		then(n)
+	})
+}
+
+// view is what one look from here shows.
+type view struct {
+	out  rpc.Agreement
+	rows []converge.Row
+	own  converge.Depth
+	who  map[node.Peer]rpc.Opinion // whose depth counts, and is still to come
+	lost []string                  // addresses that were asked for, where nobody answered yet
+}
+
+// view begins with who counts: we, every connected peer, and whoever the operator
+// asked for, up or down.
+func (a agreement) view() view {
+	me := a.d.net.ID()
+	v := view{who: map[node.Peer]rpc.Opinion{}}
+	v.out.Self = rpc.Opinion{Peer: p2p.Name(me), Agent: a.d.cfg.Network.Agent, Connected: true, Counted: true}
+	for _, w := range a.d.net.Wanted() {
+		switch w.Peer {
+		case me:
+		case "":
+			v.lost = append(v.lost, w.Addr)
+		default:
+			v.who[w.Peer] = rpc.Opinion{Peer: p2p.Name(w.Peer), Counted: true}
+		}
+	}
+	for _, p := range a.d.net.Peers() {
+		v.who[p.Peer] = rpc.Opinion{Peer: p2p.Name(p.Peer), Agent: p.Agent, Connected: true, Counted: true}
+	}
+	return v
+}
+
+func (v *view) ours(tip chain.State, d converge.Depth) {
+	v.own = d
+	v.out.Self.Tip, v.out.Self.Height, v.out.Self.Depth = &tip.ID, tip.Height, number(d)
+	v.rows = append(v.rows, converge.Row{Name: v.out.Self.Peer, Fresh: true, Depth: d})
+}
+
+func (v *view) theirs(c node.Claim, now chain.Time, d converge.Depth) {
+	o, counts := v.who[c.Peer]
+	delete(v.who, c.Peer)
+	o.Peer = p2p.Name(c.Peer)
+	tip := c.Header.ID()
+	o.Tip, o.Height, o.Depth, o.Age = &tip, c.Height, number(d), seconds(now-c.Seen)
+	v.out.Peers = append(v.out.Peers, o)
+	if counts {
+		v.rows = append(v.rows, converge.Row{Name: o.Peer, Fresh: time.Duration(o.Age) < fresh, Depth: d})
+	}
+}
+
+// sum adds those who said nothing, which count as not yet, and sums up.
+func (v *view) sum() rpc.Agreement {
+	for _, addr := range v.lost {
+		v.silent(rpc.Opinion{Peer: addr, Counted: true})
+	}
+	for _, o := range v.who {
+		v.silent(o)
+	}
+	slices.SortFunc(v.out.Peers, func(a, b rpc.Opinion) int { return cmp.Compare(a.Peer, b.Peer) })
+	sum := converge.Summarize(v.rows)
+	v.out.Counted, v.out.All, v.out.Quorum = len(v.rows), number(sum.All), number(sum.Quorum)
+	v.out.Reason = cmp.Or(v.out.Reason, sum.Note)
+	return v.out
+}
+
+func (v *view) silent(o rpc.Opinion) {
+	v.out.Peers = append(v.out.Peers, o)
+	v.rows = append(v.rows, converge.Row{Name: o.Peer})
 }
 
 func number(d converge.Depth) *int64 {
@@ -193,47 +150,19 @@ func number(d converge.Depth) *int64 {
 	return &d.N
 }
 
-func (a agreement) self(n *node.Node, d converge.Depth) rpc.Opinion {
-	tip := n.Best()
-	return rpc.Opinion{
-		Peer: p2p.Name(a.d.net.ID()), Agent: a.d.cfg.Network.Agent, Connected: true, Counted: true,
-		Tip: &tip.ID, Height: tip.Height, Depth: number(d),
-	}
-}
-
-func (a agreement) opinion(c node.Claim, now chain.Time, d converge.Depth, connected map[node.Peer]string) rpc.Opinion {
-	tip := c.Header.ID()
-	agent, here := connected[c.Peer]
-	return rpc.Opinion{
-		Peer: p2p.Name(c.Peer), Agent: agent, Connected: here, Counted: here,
-		Tip: &tip, Height: c.Height, Depth: number(d),
-		Age: rpc.Seconds(time.Duration(now-c.Seen) * time.Millisecond),
-	}
-}
-
-// connected are our peers and their programs.
-func (d *Daemon) connected() map[node.Peer]string {
-	peers := map[node.Peer]string{}
-	for _, p := range d.net.Peers() {
-		peers[p.Peer] = p.Agent
-	}
-	return peers
-}
-
 // explain says why a transaction is ruled out, or waits.
-func (a agreement) explain(ctx context.Context, id chain.Hash, w converge.Where, out *rpc.Agreement) error {
-	return a.d.loop.do(ctx, func(chain.Time) {
-		n := a.d.loop.node
-		depth := converge.OfTx(n, n.Best().ID, w)
-		if depth.Known && depth.N == converge.Off {
-			out.Conflict = &depth.By
-			out.Reason = fmt.Sprintf("block %v confirms %v, which spends the same coin", depth.Block, depth.By)
-			return
-		}
-		if f, ok := n.Mempool().Fate(id); ok && depth.Known && depth.N == 0 {
-			out.Reason = describe(f)
-		}
-	})
+func (v *view) explain(n *node.Node, id chain.Hash) {
+	if !v.own.Known {
+		return
+	}
+	if v.own.N == converge.Off {
+		v.out.Conflict = &v.own.By
+		v.out.Reason = fmt.Sprintf("block %v confirms %v, which spends the same coin", v.own.Block, v.own.By)
+		return
+	}
+	if f, ok := n.Mempool().Fate(id); ok && v.own.N == 0 {
+		v.out.Reason = describe(f)
+	}
 }
 
 // describe puts a fate into words.

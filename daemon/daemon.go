@@ -17,27 +17,14 @@ import (
 	"cairn/miner"
 	"cairn/node"
 	"cairn/p2p"
+	"cairn/store"
 )
 
 // Store is what a daemon needs of what is remembered. Its reads may run beside
 // the loop's commits.
 type Store interface {
 	node.Store
-	TxBlocks(tx chain.Hash) ([]chain.Hash, error)
-	Spenders(chain.OutPoint) ([]chain.Hash, error)
-	Owned(chain.Address) ([]chain.Coin, error)
-}
-
-// Reader is one moment of a Store; whoever opened it closes it.
-type Reader interface {
-	Tip() (node.Entry, error)
-	Entry(chain.Hash) (node.Entry, error)
-	At(height uint64) (chain.Hash, error)
-	Body(chain.Hash) (chain.CheckedBlock, error)
-	Coins([]chain.OutPoint) (chain.Coins, error)
-	TxBlocks(tx chain.Hash) ([]chain.Hash, error)
-	Owned(chain.Address) ([]chain.Coin, error)
-	Close()
+	Reader() (*store.Reader, error)
 }
 
 // Config is what a daemon is made from. The caller closes Store, after Close.
@@ -64,31 +51,39 @@ type Daemon struct {
 	cfg    Config
 	p      *chain.Params
 	loop   *loop
-	net    *p2p.Network
+	net    *p2p.Network // read only after linked
 	miner  *miner.Miner
 	log    *slog.Logger
 	start  time.Time
 	life   context.Context
 	cancel context.CancelCauseFunc
 	all    sync.WaitGroup // every goroutine of ours
-	mu     sync.Mutex     // guards closing, so that nothing starts after Close began to wait
-	closed bool
+	mu     sync.Mutex
+	closed bool // guarded by mu; nothing starts after Close began to wait
 
-	off    atomic.Bool   // setnetworkactive false
+	linked chan struct{} // closed once net is set: peers may speak before
+	desk   desk
+	guests guests
+	outbox chan node.Outcome
+	loads  chan struct{} // one entry for each answer that reads bodies
 	fees   chan struct{} // the pool changed
 	say    chan struct{} // our tip moved: tell the peers
-	greet  chan struct{} // net is set
-	skewed atomic.Bool   // the peers' clocks were reported to be ahead
+	off    atomic.Bool   // setnetworkactive false
+	skewed bool          // the peers' clocks were reported to be ahead; owned by tick
 }
+
+const (
+	maxLoads  = 4   // answers that read bodies at a time: each may hold many megabytes
+	maxOutbox = 256 // outcomes whose messages wait to be published
+)
 
 // New starts a node: it serves peers and mines from now on, until Close.
 func New(cfg Config) (*Daemon, error) {
-	d := &Daemon{
-		cfg: cfg, p: cfg.Params, log: cfg.Logger, start: time.Now(),
-		fees: make(chan struct{}, 1), say: make(chan struct{}, 1), greet: make(chan struct{}),
+	if cfg.Params == nil || cfg.Store == nil || cfg.Network.Key == nil {
+		return nil, errors.New("daemon: params, store and the host's key are needed")
 	}
-	if d.log == nil {
-		d.log = slog.New(slog.DiscardHandler)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
@@ -96,56 +91,68 @@ func New(cfg Config) (*Daemon, error) {
 	if cfg.Open == nil {
 		cfg.Open = p2p.New
 	}
+	cfg.Network.Genesis, cfg.Network.MaxBlock = cfg.Params.GenesisID(), cfg.Params.MaxBlock
+	d := &Daemon{
+		cfg: cfg, p: cfg.Params, log: cfg.Logger, start: time.Now(),
+		linked: make(chan struct{}), guests: guests{here: map[node.Peer]int{}},
+		outbox: make(chan node.Outcome, maxOutbox), loads: make(chan struct{}, maxLoads),
+		fees: make(chan struct{}, 1), say: make(chan struct{}, 1),
+	}
+	d.desk = desk{ask: d.ask, spawn: d.goes, lines: map[node.Peer]*line{}}
 	d.life, d.cancel = context.WithCancelCause(context.Background())
-	if err := d.open(cfg); err != nil {
+	if err := d.open(); err != nil {
 		d.Close()
 		return nil, err
 	}
 	return d, nil
 }
 
-func (d *Daemon) open(cfg Config) error {
-	name, err := peer.IDFromPrivateKey(cfg.Network.Key)
-	if err != nil {
-		return fmt.Errorf("host key: %w", err)
-	}
-	now := chain.Time(cfg.Clock().UnixMilli())
-	n, err := node.New(now, node.Config{
-		Params: cfg.Params, Store: cfg.Store, Pool: cfg.Pool,
-		Peer: node.Peer(name), Agent: cfg.Network.Agent, Salt: rand.Uint64(),
-	})
-	if err != nil {
+func (d *Daemon) open() (err error) {
+	if d.loop, err = d.newLoop(); err != nil {
 		return err
 	}
-	var player node.Player = n
-	if cfg.Player != nil {
-		player = cfg.Player(n)
-	}
-	d.loop = newLoop(n, player, cfg.Clock)
 	d.all.Go(func() { d.loop.run(d.life) })
 	d.miner, err = miner.New(miner.Config{
-		Params: cfg.Params, Source: source{d}, Found: d.found,
-		Threads: cfg.Threads, HashRate: cfg.HashRate, Log: d.log,
+		Params: d.p, Source: source{d}, Found: d.found,
+		Threads: d.cfg.Threads, HashRate: d.cfg.HashRate, Log: d.log,
 	})
 	if err != nil {
 		return err
 	}
-	cfg.Network.Genesis, cfg.Network.MaxBlock = cfg.Params.GenesisID(), cfg.Params.MaxBlock
-	if d.net, err = cfg.Open(d.life, cfg.Network, d); err != nil {
+	if d.net, err = d.cfg.Open(d.life, d.cfg.Network, d); err != nil {
 		return err
 	}
-	close(d.greet)
-	d.all.Go(d.tick)
-	d.all.Go(d.tellTip)
-	d.all.Go(d.renewOnFees)
-	if cfg.Mine {
+	close(d.linked)
+	for _, f := range []func(){d.tick, d.tellTip, d.renewOnFees, d.publish} {
+		d.all.Go(f)
+	}
+	if d.cfg.Mine {
 		d.miner.Start()
 	}
 	return nil
 }
 
+func (d *Daemon) newLoop() (*loop, error) {
+	name, err := peer.IDFromPrivateKey(d.cfg.Network.Key)
+	if err != nil {
+		return nil, fmt.Errorf("host key: %w", err)
+	}
+	n, err := node.New(chain.Time(d.cfg.Clock().UnixMilli()), node.Config{
+		Params: d.p, Store: d.cfg.Store, Pool: d.cfg.Pool,
+		Peer: node.Peer(name), Agent: d.cfg.Network.Agent, Salt: rand.Uint64(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	var player node.Player = n
+	if d.cfg.Player != nil {
+		player = d.cfg.Player(n)
+	}
+	return newLoop(n, player, d.cfg.Clock), nil
+}
+
 // Close stops the node and waits until nothing of it runs any more. What was
-// acknowledged is on disk.
+// acknowledged is on disk. The loop goes last: miner and peers wait for it.
 func (d *Daemon) Close() {
 	d.mu.Lock()
 	d.closed = true
@@ -160,8 +167,8 @@ func (d *Daemon) Close() {
 	d.all.Wait()
 }
 
-// Done is closed when the node stops by itself, because its disk or its logic
-// failed; Err tells why.
+// Done is closed when the node has stopped: by itself, because its disk or its
+// logic failed, or by Close. Err tells which. Close is needed in both cases.
 func (d *Daemon) Done() <-chan struct{} { return d.life.Done() }
 
 // Err is why the node stopped by itself; nil if it did not.
@@ -185,153 +192,21 @@ func (d *Daemon) fail(err error) {
 }
 
 // goes runs f beside us, unless we are closing.
-func (d *Daemon) goes(f func()) {
+func (d *Daemon) goes(f func()) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.closed {
 		d.all.Go(f)
 	}
+	return !d.closed
 }
 
-// call lets the player act in the loop, and carries out what came of it.
-func (d *Daemon) call(ctx context.Context, act func(now chain.Time, p node.Player) (node.Outcome, error)) (node.Outcome, error) {
-	var out node.Outcome
-	var fault error
-	err := d.loop.do(ctx, func(now chain.Time) {
-		if out, fault = act(now, d.loop.player); out.Moved {
-			d.loop.wake()
-		}
-	})
-	if fault != nil {
-		d.fail(fault)
-		return node.Outcome{Verdict: node.Ignore}, fault
-	}
-	if err != nil {
-		return node.Outcome{Verdict: node.Ignore, Why: err}, err
-	}
-	d.follow(out)
-	return out, nil
-}
-
-// follow carries out an outcome, but for its verdict.
-func (d *Daemon) follow(out node.Outcome) {
-	if out.Moved {
-		d.miner.Renew()
-		signal(d.say)
-	}
-	if out.Fees {
-		signal(d.fees)
-	}
-	for _, a := range out.Ask {
-		d.goes(func() { d.ask(a) })
-	}
-	if len(out.Announce)+len(out.Relay) > 0 {
-		d.goes(func() { d.publish(out) })
-	}
-}
-
-func (d *Daemon) publish(out node.Outcome) {
-	for _, a := range out.Announce {
-		d.logPublish(d.net.PublishBlock(a.Announcement()))
-	}
-	for _, tx := range out.Relay {
-		d.logPublish(d.net.PublishTx(tx.Tx()))
-	}
-}
-
-func (d *Daemon) logPublish(err error) {
-	if err != nil && d.life.Err() == nil {
-		d.log.Debug("not published", "err", err)
-	}
-}
-
-func signal(c chan struct{}) {
+// ready waits until we can speak to peers, and tells whether the node still runs.
+func (d *Daemon) ready() bool {
 	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
-// tick lets the node do what time brings.
-func (d *Daemon) tick() {
-	t := time.NewTicker(time.Second)
-	defer t.Stop()
-	for {
-		select {
-		case <-d.life.Done():
-			return
-		case <-t.C:
-		}
-		_, _ = d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Tick(now) })
-		d.watchClock()
-	}
-}
-
-// watchClock says once when our clock is behind, and once when it is right again.
-func (d *Daemon) watchClock() {
-	var behind chain.Time
-	if d.loop.do(d.life, func(chain.Time) { behind = d.loop.node.Behind() }) != nil {
-		return
-	}
-	bad := int64(behind) > d.p.Ahead*1000
-	if bad == d.skewed.Swap(bad) {
-		return
-	}
-	if bad {
-		d.log.Warn("your clock is behind your peers': set it; this node does not mine until then", "seconds", behind.Seconds())
-	} else {
-		d.log.Info("the clock agrees with the peers' again")
-	}
-}
-
-const (
-	tipEvery = 10 * time.Second       // a claim is said again
-	tipPause = time.Second            // and never more often than that
-	feeDelay = 100 * time.Millisecond // one template serves all the transactions of so long
-)
-
-// tellTip tells the peers which tip we follow.
-func (d *Daemon) tellTip() {
-	every := time.NewTicker(tipEvery)
-	defer every.Stop()
-	for {
-		select {
-		case <-d.life.Done():
-			return
-		case <-d.say:
-		case <-every.C:
-		}
-		var claim node.TipClaim
-		if d.loop.do(d.life, func(now chain.Time) { claim = d.loop.node.OurTip(now) }) == nil {
-			d.logPublish(d.net.PublishTip(claim))
-		}
-		if !d.pause(tipPause) {
-			return
-		}
-	}
-}
-
-// renewOnFees gives the miner a new template when better fees wait.
-func (d *Daemon) renewOnFees() {
-	for {
-		select {
-		case <-d.life.Done():
-			return
-		case <-d.fees:
-		}
-		if !d.pause(feeDelay) {
-			return
-		}
-		d.miner.Renew()
-	}
-}
-
-// pause waits, and tells whether the node still runs.
-func (d *Daemon) pause(t time.Duration) bool {
-	select {
+	case <-d.linked:
+		return d.life.Err() == nil
 	case <-d.life.Done():
 		return false
-	case <-time.After(t):
-		return true
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cairn/chain"
@@ -34,7 +35,8 @@ func newLoop(n *node.Node, player node.Player, clock func() time.Time) *loop {
 	}
 }
 
-// run serves calls until ctx ends.
+// run serves calls until ctx ends, and none after that: a node that failed must
+// not decide anything more.
 func (l *loop) run(ctx context.Context) {
 	defer close(l.ended)
 	for {
@@ -42,6 +44,9 @@ func (l *loop) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case call := <-l.calls:
+			if ctx.Err() != nil {
+				return
+			}
 			call(l.now())
 		}
 	}
@@ -54,30 +59,48 @@ func (l *loop) now() chain.Time {
 	return l.last
 }
 
-// do runs f in the loop and waits for it.
+// do runs f in the loop and waits for it. An error means that f did not run and
+// never will: ErrStopped, or the cause of ctx, which ended before f's turn came.
 func (l *loop) do(ctx context.Context, f func(now chain.Time)) error {
+	var taken atomic.Bool // by the loop, or by a caller who gave up
 	done := make(chan struct{})
 	call := func(now chain.Time) {
-		defer close(done)
-		f(now)
+		if !taken.Swap(true) {
+			defer close(done)
+			f(now)
+		}
 	}
 	select {
 	case l.calls <- call:
 	case <-l.ended:
 		return ErrStopped
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	select {
 	case <-done:
 		return nil
 	case <-l.ended:
-		select {
-		case <-done:
-			return nil
-		default:
-			return ErrStopped
+	case <-ctx.Done():
+		if !taken.Swap(true) {
+			return context.Cause(ctx)
 		}
+	}
+	return l.outcome(done)
+}
+
+// outcome waits for a call that the loop has begun, or will never begin.
+func (l *loop) outcome(done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	case <-l.ended:
+	}
+	select {
+	case <-done:
+		return nil
+	default:
+		return ErrStopped
 	}
 }
 

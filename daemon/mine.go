@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"cairn/chain"
 	"cairn/node"
@@ -86,4 +87,60 @@ func (d *Daemon) recall(ctx context.Context, txs []*chain.Tx) ([]chain.CheckedTx
 		}
 	}
 	return checked, nil
+}
+
+// Generate finds blocks one after the other, until the tries are used up.
+func (m mining) Generate(ctx context.Context, n int, pay chain.Address, tries uint64) ([]chain.Hash, error) {
+	ctx, end := m.d.within(ctx)
+	defer end()
+	var ids []chain.Hash
+	left := tries
+	for len(ids) < n && (tries == 0 || left > 0) {
+		b, err := m.d.template(ctx, pay)
+		if err == nil && tries == 0 {
+			b, err = m.d.miner.Solve(ctx, b)
+		} else if err == nil {
+			b, err = try(ctx, b, &left)
+		}
+		if err == nil && b != nil {
+			err = m.d.submit(ctx, b)
+		}
+		if err != nil {
+			return ids, err
+		}
+		if b != nil {
+			ids = append(ids, b.ID())
+		}
+	}
+	return ids, nil
+}
+
+// within ends ctx with the node.
+func (d *Daemon) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(d.life, func() { cancel(ErrStopped) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// try proves a block by so many nonces at most, one by one: a miner's threads do
+// not count theirs so exactly. Without a proof it returns nil.
+func try(ctx context.Context, b *chain.Block, left *uint64) (*chain.Block, error) {
+	const look = 1 << 12 // nonces between two looks at ctx
+	target, ok := b.Header.Bits.Target()
+	if !ok {
+		return nil, fmt.Errorf("bits %v of our own template are no target", b.Header.Bits)
+	}
+	for nonce := uint64(0); *left > 0 && nonce <= math.MaxUint32; nonce++ {
+		if nonce%look == 0 && ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		*left--
+		if b.Header.Nonce = uint32(nonce); target.Met(b.ID()) {
+			return b, nil
+		}
+	}
+	return nil, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,7 +19,7 @@ import (
 func (d *Daemon) GossipTx(ctx context.Context, from node.Peer, tx *chain.Tx) node.Verdict {
 	checked, err := chain.CheckTx(d.p, tx)
 	if err != nil {
-		return node.Reject
+		return refusal(err)
 	}
 	return d.verdict(ctx, "transaction", checked.ID(), from, func(now chain.Time, p node.Player) (node.Outcome, error) {
 		return p.Tx(now, from, checked)
@@ -29,7 +30,7 @@ func (d *Daemon) GossipTx(ctx context.Context, from node.Peer, tx *chain.Tx) nod
 func (d *Daemon) GossipBlock(ctx context.Context, from node.Peer, a *chain.Announcement) node.Verdict {
 	checked, err := chain.CheckAnnouncement(d.p, a)
 	if err != nil {
-		return node.Reject
+		return refusal(err)
 	}
 	return d.verdict(ctx, "block", checked.ID(), from, func(now chain.Time, p node.Player) (node.Outcome, error) {
 		return p.Announced(now, from, checked)
@@ -43,8 +44,16 @@ func (d *Daemon) GossipTip(ctx context.Context, from node.Peer, t node.TipClaim)
 	})
 }
 
-func (d *Daemon) verdict(ctx context.Context, what string, id chain.Hash, from node.Peer, act func(chain.Time, node.Player) (node.Outcome, error)) node.Verdict {
-	out, err := d.call(ctx, act)
+// refusal blames for what is false on every chain, and for nothing else.
+func refusal(err error) node.Verdict {
+	if chain.KindOf(err).Everywhere() {
+		return node.Reject
+	}
+	return node.Ignore
+}
+
+func (d *Daemon) verdict(ctx context.Context, what string, id chain.Hash, from node.Peer, s step) node.Verdict {
+	out, err := d.call(ctx, s)
 	if err != nil {
 		return node.Ignore
 	}
@@ -57,63 +66,113 @@ func (d *Daemon) verdict(ctx context.Context, what string, id chain.Hash, from n
 // Answer answers a peer's request. Bodies are read here, beside the loop.
 func (d *Daemon) Answer(ctx context.Context, from node.Peer, q node.Request) (node.Answer, error) {
 	var a node.Answer
-	var fault error
-	err := d.loop.do(ctx, func(now chain.Time) { a, fault = d.loop.player.Answer(now, from, q) })
-	if err = errors.Join(err, fault); err != nil {
-		return node.Answer{}, err
+	err := d.act(ctx, func(now chain.Time, p node.Player) (err error) {
+		a, err = p.Answer(now, from, q)
+		return err
+	})
+	if err != nil || len(a.Load) == 0 {
+		return a, err
 	}
-	var bodies []*chain.Block
-	for _, id := range a.Load {
-		b, err := d.cfg.Store.Body(id)
-		if err != nil {
-			return node.Answer{}, err
-		}
-		bodies = append(bodies, b.Block())
+	bodies, err := d.load(ctx, a.Load)
+	if err != nil {
+		return node.Answer{}, err
 	}
 	a.Fill(q.Want, bodies)
 	return a, nil
 }
 
-// Joined greets a new peer.
-func (d *Daemon) Joined(p node.Peer) {
-	d.goes(func() {
-		select {
-		case <-d.greet:
-			d.hello(p)
-		case <-d.life.Done():
+// load reads bodies, but for those of blocks that were condemned meanwhile.
+func (d *Daemon) load(ctx context.Context, ids []chain.Hash) (bodies []*chain.Block, err error) {
+	select {
+	case d.loads <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	defer func() { <-d.loads }()
+	for _, id := range ids {
+		b, err := d.cfg.Store.Body(id)
+		if errors.Is(err, node.ErrUnknown) {
+			continue
 		}
-	})
+		if err != nil {
+			d.fail(err)
+			return nil, err
+		}
+		bodies = append(bodies, b.Block())
+	}
+	return bodies, ctx.Err()
 }
 
-func (d *Daemon) hello(p node.Peer) {
-	var q node.Request
-	if d.loop.do(d.life, func(now chain.Time) {
-		q = node.Request{Want: node.WantHello, Hello: d.loop.node.OurHello(now)}
-	}) != nil {
-		return
-	}
-	a, err := d.net.Ask(d.life, p, q)
-	if err != nil {
-		d.log.Debug("no hello", "peer", p2p.Name(p), "err", err)
-		return
-	}
-	out, err := d.call(d.life, func(now chain.Time, pl node.Player) (node.Outcome, error) { return pl.Hello(now, p, a.Hello) })
-	if err == nil && out.Verdict == node.Reject {
-		d.log.Warn("peer refused", "peer", p2p.Name(p), "why", out.Why)
-		_ = d.net.Disconnect(p2p.Name(p))
-	}
+// Joined greets a new peer.
+func (d *Daemon) Joined(p node.Peer) {
+	visit := d.guests.arrive(p)
+	d.goes(func() { d.greet(p, visit) })
 }
 
 // Left forgets a peer's connection.
 func (d *Daemon) Left(p node.Peer) {
+	d.guests.leave(p)
 	_ = d.loop.do(d.life, func(now chain.Time) { d.loop.player.Left(now, p) })
+}
+
+const (
+	helloAgain   = time.Second // after a first hello that failed; doubles
+	helloLongest = time.Minute
+)
+
+// greet says hello until it is answered: a peer that we know no hello of is asked
+// for nothing.
+func (d *Daemon) greet(p node.Peer, visit int) {
+	wait := helloAgain
+	for d.ready() && d.guests.visit(p) == visit {
+		err := d.hello(p, visit)
+		if err == nil {
+			return
+		}
+		d.log.Debug("no hello", "peer", p2p.Name(p), "err", err)
+		if !d.pause(wait) {
+			return
+		}
+		wait = min(2*wait, helloLongest)
+	}
+}
+
+func (d *Daemon) hello(p node.Peer, visit int) error {
+	q := node.Request{Want: node.WantHello}
+	if err := d.loop.do(d.life, func(now chain.Time) { q.Hello = d.loop.node.OurHello(now) }); err != nil {
+		return err
+	}
+	a, err := d.net.Ask(d.life, p, q)
+	if err != nil {
+		d.blameBreach(p, err)
+		return err
+	}
+	out, err := d.call(d.life, func(now chain.Time, pl node.Player) (node.Outcome, error) {
+		if d.guests.visit(p) != visit {
+			return node.Outcome{Verdict: node.Ignore}, nil // it left: the node must not take it for a neighbour
+		}
+		return pl.Hello(now, p, a.Hello)
+	})
+	if err == nil && out.Verdict == node.Reject {
+		d.log.Warn("peer refused", "peer", p2p.Name(p), "why", out.Why)
+		_ = d.net.Disconnect(p2p.Name(p))
+	}
+	return err
 }
 
 // ask fetches one thing and feeds the answer back.
 func (d *Daemon) ask(a node.Ask) {
+	if !d.ready() {
+		return
+	}
+	if a.From == node.Self {
+		a.From = d.anyone()
+	}
 	got, err := d.net.Ask(d.life, a.From, a.Request)
 	if err == nil {
 		err = d.feed(a, got)
+	} else {
+		d.blameBreach(a.From, err)
 	}
 	if err == nil || d.life.Err() != nil {
 		return
@@ -122,6 +181,23 @@ func (d *Daemon) ask(a node.Ask) {
 	_, _ = d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) {
 		return p.Failed(now, a.From, a.Request)
 	})
+}
+
+// anyone is some connected peer; Self if there is none.
+func (d *Daemon) anyone() node.Peer {
+	for _, p := range d.net.Peers() {
+		return p.Peer
+	}
+	return node.Self
+}
+
+// blameBreach blames a peer whose answer breaks the protocol. Silence and broken
+// connections are nobody's fault.
+func (d *Daemon) blameBreach(p node.Peer, err error) {
+	var breach *p2p.BadPeerError
+	if errors.As(err, &breach) {
+		_ = d.blame(p, breach.Err)
+	}
 }
 
 // feed hands an answer to the player. An error means that the request failed, at
@@ -138,7 +214,7 @@ func (d *Daemon) feed(a node.Ask, got node.Answer) error {
 		_, err := d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Pool(now, a.From, got.IDs) })
 		return err
 	case node.WantPoolTxs:
-		return d.feedPool(a.From, got.Txs)
+		return d.feedPool(a, got.Txs)
 	}
 	return fmt.Errorf("nothing feeds an answer to request %d", a.Request.Want)
 }
@@ -146,8 +222,7 @@ func (d *Daemon) feed(a node.Ask, got node.Answer) error {
 func (d *Daemon) feedHeaders(from node.Peer, hs []chain.Header) error {
 	for _, h := range hs {
 		if err := chain.CheckHeader(d.p, h); err != nil {
-			d.blame(from, err)
-			return err
+			return d.blame(from, err)
 		}
 	}
 	out, err := d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Headers(now, from, hs) })
@@ -155,7 +230,10 @@ func (d *Daemon) feedHeaders(from node.Peer, hs []chain.Header) error {
 	return err
 }
 
-var errShort = errors.New("the answer lacks what was asked for")
+var (
+	errShort   = errors.New("the answer lacks what was asked for")
+	errUnasked = errors.New("the answer holds what nobody asked for")
+)
 
 // feedBodies checks blocks and hands them over, each as soon as it is checked.
 // What is missing or wrong counts as failed.
@@ -164,12 +242,10 @@ func (d *Daemon) feedBodies(a node.Ask, blocks []*chain.Block) error {
 	for _, b := range blocks {
 		id := b.ID()
 		if !slices.Contains(missing, id) {
-			d.blame(a.From, errors.New("an answer with a block that nobody asked for"))
-			break
+			return d.blame(a.From, errUnasked)
 		}
 		if err := chain.CheckRoot(b.Header, b.Leaves()); err != nil {
-			d.blame(a.From, err)
-			break
+			return d.blame(a.From, err)
 		}
 		if err := d.feedBody(a.From, b); err != nil {
 			return err
@@ -227,8 +303,7 @@ func (d *Daemon) feedTxs(a node.Ask, txs []*chain.Tx) error {
 	}
 	for i, id := range a.Expect {
 		if txs[i].ID() != id {
-			d.blame(a.From, errors.New("an answer with another transaction than was asked for"))
-			return errShort
+			return d.blame(a.From, errUnasked)
 		}
 	}
 	block := a.Request.IDs[0]
@@ -244,17 +319,20 @@ func (d *Daemon) feedTxs(a node.Ask, txs []*chain.Tx) error {
 
 // feedPool hands over a peer's waiting transactions, and passes on what is new
 // to us: our side of a network that was split has not heard them.
-func (d *Daemon) feedPool(from node.Peer, txs []*chain.Tx) error {
+func (d *Daemon) feedPool(a node.Ask, txs []*chain.Tx) error {
 	for _, tx := range txs {
+		if !slices.Contains(a.Request.IDs, tx.ID()) {
+			return d.blame(a.From, errUnasked)
+		}
 		checked, err := chain.CheckTx(d.p, tx)
 		if err != nil {
-			d.blame(from, err)
-			return err
+			return d.blame(a.From, err)
 		}
-		out, err := d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Tx(now, from, checked) })
+		out, err := d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Tx(now, a.From, checked) })
 		if err != nil {
 			return err
 		}
+		d.judge(a.From, out)
 		if out.Verdict == node.Accept {
 			d.logPublish(d.net.PublishTx(tx))
 		}
@@ -265,13 +343,15 @@ func (d *Daemon) feedPool(from node.Peer, txs []*chain.Tx) error {
 // judge blames a peer whose answer was rejected.
 func (d *Daemon) judge(from node.Peer, out node.Outcome) {
 	if out.Verdict == node.Reject {
-		d.blame(from, out.Why)
+		_ = d.blame(from, out.Why)
 	}
 }
 
-func (d *Daemon) blame(from node.Peer, why error) {
+// blame counts a fault of a peer, and returns it.
+func (d *Daemon) blame(from node.Peer, why error) error {
 	if from != node.Self {
 		d.log.Info("a peer breaks the rules", "peer", p2p.Name(from), "why", why)
 		d.net.Blame(from)
 	}
+	return why
 }

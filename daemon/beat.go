@@ -1,0 +1,96 @@
+package daemon
+
+import (
+	"time"
+
+	"cairn/chain"
+	"cairn/node"
+)
+
+const (
+	tipEvery = 10 * time.Second       // a claim is said again
+	tipPause = time.Second            // and never more often than that
+	feeDelay = 100 * time.Millisecond // one template serves all the transactions of so long
+)
+
+// tick lets the node do what time brings.
+func (d *Daemon) tick() {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-d.life.Done():
+			return
+		case <-t.C:
+		}
+		_, _ = d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Tick(now) })
+		d.watchClock()
+	}
+}
+
+// watchClock says once when our clock is behind, and once when it is right again.
+func (d *Daemon) watchClock() {
+	behind, bad := d.behind()
+	if bad == d.skewed {
+		return
+	}
+	d.skewed = bad
+	if bad {
+		d.log.Warn("your clock is behind your peers': set it; this node does not mine until then", "seconds", behind.Seconds())
+	} else {
+		d.log.Info("the clock agrees with the peers' again")
+	}
+}
+
+// behind is how far our clock is behind the peers', and whether that is too far
+// to mine.
+func (d *Daemon) behind() (by chain.Time, bad bool) {
+	_ = d.loop.do(d.life, func(chain.Time) { by = d.loop.node.Behind() })
+	return by, int64(by) > d.p.Ahead*1000
+}
+
+// tellTip tells the peers which tip we follow.
+func (d *Daemon) tellTip() {
+	every := time.NewTicker(tipEvery)
+	defer every.Stop()
+	for {
+		select {
+		case <-d.life.Done():
+			return
+		case <-d.say:
+		case <-every.C:
+		}
+		var claim node.TipClaim
+		if d.loop.do(d.life, func(now chain.Time) { claim = d.loop.node.OurTip(now) }) == nil {
+			d.logPublish(d.net.PublishTip(claim))
+		}
+		if !d.pause(tipPause) {
+			return
+		}
+	}
+}
+
+// renewOnFees gives the miner a new template when better fees wait.
+func (d *Daemon) renewOnFees() {
+	for {
+		select {
+		case <-d.life.Done():
+			return
+		case <-d.fees:
+		}
+		if !d.pause(feeDelay) {
+			return
+		}
+		d.miner.Renew()
+	}
+}
+
+// pause waits, and tells whether the node still runs.
+func (d *Daemon) pause(t time.Duration) bool {
+	select {
+	case <-d.life.Done():
+		return false
+	case <-time.After(t):
+		return true
+	}
+}

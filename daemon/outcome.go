@@ -1,0 +1,95 @@
+package daemon
+
+import (
+	"context"
+
+	"cairn/chain"
+	"cairn/node"
+)
+
+// A step is one call of the player.
+type step func(now chain.Time, p node.Player) (node.Outcome, error)
+
+// act lets the player act in the loop. An error of f is our own fault and stops
+// the node.
+func (d *Daemon) act(ctx context.Context, f func(now chain.Time, p node.Player) error) error {
+	var fault error
+	err := d.loop.do(ctx, func(now chain.Time) {
+		if fault = f(now, d.loop.player); fault != nil {
+			d.fail(fault)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return fault
+}
+
+// call takes a step in the loop, and carries out what came of it.
+func (d *Daemon) call(ctx context.Context, s step) (node.Outcome, error) {
+	var out node.Outcome
+	err := d.act(ctx, func(now chain.Time, p node.Player) (err error) {
+		if out, err = s(now, p); out.Moved {
+			d.loop.wake()
+		}
+		return err
+	})
+	if err != nil {
+		return node.Outcome{Verdict: node.Ignore, Why: err}, err
+	}
+	d.follow(out)
+	return out, nil
+}
+
+// follow carries out an outcome, but for its verdict. It never waits.
+func (d *Daemon) follow(out node.Outcome) {
+	if out.Moved {
+		d.miner.Renew()
+		signal(d.say)
+	}
+	if out.Fees {
+		signal(d.fees)
+	}
+	if n := d.desk.put(out.Ask); n > 0 {
+		d.log.Debug("too many questions to one peer", "dropped", n)
+	}
+	if len(out.Announce)+len(out.Relay) == 0 {
+		return
+	}
+	select {
+	case d.outbox <- out:
+	default:
+		d.log.Debug("too much to publish", "blocks", len(out.Announce), "txs", len(out.Relay))
+	}
+}
+
+// publish says what the node lets go later than it came.
+func (d *Daemon) publish() {
+	for {
+		select {
+		case <-d.life.Done():
+			return
+		case out := <-d.outbox:
+			for _, a := range out.Announce {
+				d.logPublish(d.net.PublishBlock(a.Announcement()))
+			}
+			for _, tx := range out.Relay {
+				d.logPublish(d.net.PublishTx(tx.Tx()))
+			}
+		}
+	}
+}
+
+func (d *Daemon) logPublish(err error) {
+	if err != nil && d.life.Err() == nil {
+		d.log.Debug("not published", "err", err)
+	}
+}
+
+// signal wakes whoever waits for c; signals that nobody took become one.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
