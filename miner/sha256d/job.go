@@ -44,6 +44,8 @@ type Job struct {
 	e3    uint32     // e after the nonce's round, less the nonce
 	// From message word 16 on, the sum of those terms that know no nonce.
 	fixed [allMoved - 16]uint32
+
+	feed feed // all of that as assembly reads it
 }
 
 // NewJob prepares a search for nonces that bring header to target. The nonce
@@ -60,6 +62,7 @@ func NewJob(header *Header, target *Target) *Job {
 	j.block[15] = 8 * uint32(len(j.header))
 	j.prepareRounds()
 	j.prepareWords()
+	j.feed = newFeed(j)
 	return j
 }
 

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// What VPTERNLOGD makes of each combination of three bits.
+const (
+	xor3   = operand.U8(0x96)
+	ifElse = operand.U8(0xca)
+	most   = operand.U8(0xe8)
+)
+
+// avx512 writes the kernel of 16 lanes. All of a batch stays in registers.
+func avx512(c *build.Context) {
+	f := open(c, "scanAVX512", "tries 16 nonces at once.")
+	z := vectors(reg.S512)
+	s := &zmm{frame: f, temp: z[24:28], count: z[28], swap: z[29], step: z[30]}
+	l := &lanes{frame: f, set: s}
+	copy(l.v[:], z[:8])
+	copy(l.w[:], z[8:24])
+	s.start()
+	f.loop(l.batch)
+	f.VZEROUPPER()
+	f.close()
+}
+
+func vectors(size reg.Spec) (all []op) {
+	for i := range 32 {
+		if r := reg.Vector.Lookup(reg.Index(i), size); r != nil {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// zmm does SHA-256's steps with AVX-512.
+type zmm struct {
+	*frame
+	temp  []op
+	count op // the batch's nonces as numbers
+	swap  op // turns the bytes of each word around
+	step  op // from batch to batch
+}
+
+func (s *zmm) start() {
+	lanes := make([]uint32, 16)
+	for i := range lanes {
+		lanes[i] = uint32(i)
+	}
+	s.VBROADCASTI32X4(s.literals.swap(), s.swap)
+	s.VPBROADCASTD(s.word(16), s.step)
+	s.VPBROADCASTD(s.first, s.count)
+	s.VPADDD(s.vector(lanes...), s.count, s.count)
+}
+
+func (s *zmm) broadcast(from operand.Mem, to op) { s.VPBROADCASTD(from, to) }
+
+func (s *zmm) add(x, y, to op) { s.VPADDD(x, y, to) }
+
+func (s *zmm) addWord(word operand.Mem, x, to op) { s.VPADDD_BCST(word, x, to) }
+
+func (s *zmm) move(from, to op) { s.VMOVDQA32(from, to) }
+
+func (s *zmm) spin(x op, how spin) op {
+	t := s.temp
+	s.VPRORD(operand.U8(how.by[0]), x, t[0])
+	s.VPRORD(operand.U8(how.by[1]), x, t[1])
+	if how.shift {
+		s.VPSRLD(operand.U8(how.by[2]), x, t[2])
+	} else {
+		s.VPRORD(operand.U8(how.by[2]), x, t[2])
+	}
+	s.VPTERNLOGD(xor3, t[2], t[1], t[0])
+	return t[0]
+}
+
+func (s *zmm) choose(e, f, g op) op {
+	s.move(e, s.temp[0])
+	s.VPTERNLOGD(ifElse, g, f, s.temp[0])
+	return s.temp[0]
+}
+
+func (s *zmm) majority(a, b, c op) op {
+	s.move(a, s.temp[0])
+	s.VPTERNLOGD(most, c, b, s.temp[0])
+	return s.temp[0]
+}
+
+func (s *zmm) kw(word operand.Mem, x op) op {
+	s.addWord(word, x, s.temp[3])
+	return s.temp[3]
+}
+
+func (s *zmm) work(slot op) op { return slot }
+
+func (s *zmm) nonces(to op) {
+	s.VPSHUFB(s.swap, s.count, to)
+	s.VPADDD(s.step, s.count, s.count)
+}
+
+// verdict compares what the digest would show: its words are big-endian, the
+// target's number is not.
+func (s *zmm) verdict(last op, iv, top operand.Mem) {
+	t := s.temp[0]
+	s.addWord(iv, last, t)
+	s.VPSHUFB(s.swap, t, t)
+	const atMost = operand.U8(2)
+	s.VPCMPUD_BCST(atMost, top, t, reg.K1)
+	s.KMOVW(reg.K1, s.masks)
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+)
+
+type op = operand.Op
+
+// A set is one processor's way to do SHA-256's steps on many lanes at once.
+// Sources may lie in memory; what is said to be a register must be one.
+type set interface {
+	broadcast(from operand.Mem, to op)    // one word to all lanes of a register
+	add(x, y, to op)                      // to a register
+	addWord(word operand.Mem, x, to op)   // one word to all lanes
+	spin(x op, s spin) op                 // into a register that lasts until the next step
+	choose(e, f, g op) op                 // likewise
+	majority(a, b, c op) op               // likewise; of consecutive rounds, in order
+	move(from, to op)                     // one of them a register
+	kw(word operand.Mem, x op) (sum op)   // into a register that lasts until the next step
+	work(slot op) op                      // a register in which to sum up a message word
+	nonces(to op)                         // this batch's nonces as message words
+	verdict(last op, iv, top operand.Mem) // the mask of this batch
+}
+
+// lanes writes the double hash of as many nonces as a register has lanes.
+type lanes struct {
+	*frame
+	set
+	v [8]op  // registers that now play a to h
+	w [16]op // where message word t lies, at t mod 16
+}
+
+// batch writes all from the nonces to the mask.
+func (l *lanes) batch() {
+	l.first()
+	l.second()
+	l.verdict(l.v[4], l.word(iv[7]), at(l.feed, feedTop))
+}
+
+func (l *lanes) first() {
+	h := header()
+	l.nonces(l.w[nonceWord])
+	for i := range 7 {
+		if i == 0 || i == 4 {
+			l.addWord(at(l.feed, feedState+i), l.w[nonceWord], l.v[i])
+			continue
+		}
+		l.broadcast(at(l.feed, feedState+i), l.v[i])
+	}
+	for t := nonceWord + 1; t < 64; t++ {
+		l.schedule(h, t)
+		if t < 7 {
+			l.broadcast(at(l.feed, feedLate+t-4), l.v[7])
+		} else {
+			l.constant(h, t, at(l.feed, feedKW+t))
+		}
+		l.round(true)
+	}
+}
+
+// second hashes the hash, up to the round that decides. What only later rounds
+// need is left out.
+func (l *lanes) second() {
+	h := outer()
+	for i, v := range l.v {
+		l.addWord(at(l.feed, feedMid+i), v, l.w[i])
+	}
+	l.opening()
+	for t := 1; t <= lastRound; t++ {
+		l.schedule(h, t)
+		if t < 4 {
+			l.addWord(l.word(iv[7-t]+k[t]), l.w[t], l.v[7])
+		} else {
+			l.constant(h, t, l.word(k[t]+h.value[t]))
+		}
+		l.round(t < lastRound-3) // a takes four rounds to come round to e
+	}
+}
+
+// opening writes round 0 of the hash of the hash: all but the word is known.
+func (l *lanes) opening() {
+	a, b, c, d, e, f, g, h := iv[0], iv[1], iv[2], iv[3], iv[4], iv[5], iv[6], iv[7]
+	t1 := h + sum1.of(e) + (e&f ^ ^e&g) + k[0]
+	t2 := sum0.of(a) + (a&b ^ a&c ^ b&c)
+	for i, v := range []uint32{t1 + t2, a, b, c, d + t1, e, f} {
+		if i == 0 || i == 4 {
+			l.addWord(l.word(v), l.w[0], l.v[i])
+			continue
+		}
+		l.broadcast(l.word(v), l.v[i])
+	}
+}
+
+// schedule writes message word t, if it is not known.
+func (l *lanes) schedule(h *half, t int) {
+	if t < 16 || h.known[t] {
+		return
+	}
+	moving, sum, job := h.split(t)
+	slot := l.w[t%16]
+	to := l.work(slot)
+	var total op
+	for _, term := range moving {
+		x := l.w[term.at%16]
+		if term.spin != none {
+			x = l.spin(x, term.spin)
+		}
+		if total == nil {
+			total = x
+			if term.spin != none { // it lasts only until the next step
+				l.move(x, to)
+				total = to
+			}
+			continue
+		}
+		l.add(x, total, to)
+		total = to
+	}
+	switch {
+	case t < allMoved && job:
+		l.addWord(at(l.feed, feedFixed+t-16), total, to)
+	case sum != 0:
+		l.addWord(l.word(sum), total, to)
+	}
+	if to != slot {
+		l.move(to, slot)
+	}
+}
+
+// constant adds to h what round t takes besides the state.
+func (l *lanes) constant(h *half, t int, kw operand.Mem) {
+	if h.known[t] {
+		l.addWord(kw, l.v[7], l.v[7])
+		return
+	}
+	l.add(l.kw(kw, l.w[t%16]), l.v[7], l.v[7])
+}
+
+// round writes the rest of a round and renames instead of moving. Without a,
+// only e is made.
+func (l *lanes) round(withA bool) {
+	a, b, c, d, e, f, g, h := l.v[0], l.v[1], l.v[2], l.v[3], l.v[4], l.v[5], l.v[6], l.v[7]
+	l.add(l.spin(e, sum1), h, h)
+	l.add(l.choose(e, f, g), h, h)
+	l.add(h, d, d)
+	if withA {
+		l.add(l.spin(a, sum0), h, h)
+		l.add(l.majority(a, b, c), h, h)
+	}
+	l.v = [8]op{h, a, b, c, d, e, f, g}
+}
