@@ -80,6 +80,9 @@ func (n *Node) plan(target *entry) (*plan, error) {
 	if p.applied, err = n.tree.branch(fork, target); err != nil {
 		return nil, err
 	}
+	if n.ruledOut(p.applied) {
+		return nil, nil
+	}
 	v := view{store: n.cfg.Store, changed: map[chain.OutPoint]*chain.Coin{}}
 	if err := n.planUndo(p, &v); err != nil {
 		return nil, err
@@ -153,6 +156,7 @@ func (n *Node) carryOut(now chain.Time, p *plan, out *Outcome) error {
 		return fmt.Errorf("commit %d blocks: %w", len(p.steps), err)
 	}
 	from := n.tip
+	n.tip = p.fork
 	for i, e := range p.applied {
 		if e.stored {
 			n.side -= p.on[i].Size()

@@ -11,10 +11,12 @@
 //     chain.CheckAnnouncement, bodies by chain.CheckRoot, chain.CheckTxs and
 //     chain.CheckBlock in that order.
 //   - Call from one goroutine, with a time that never goes back.
+//   - On every connect ask for the peer's hello and hand it to Hello; say Left when
+//     the connection has ended. Publish OurTip when it moved and every ten seconds.
 //   - On Accept pass the message on; also publish what Outcome.Announce and
 //     Outcome.Relay name.
-//   - On Ask fetch, and feed the answer back. If nobody answers, say so with
-//     Failed.
+//   - On Ask fetch, and feed the answer back. If nobody answers, or the answer
+//     lacks something, say so with Failed.
 //   - On Moved wake watchers and renew the miner's template.
 //   - Call Tick about once a second.
 //   - On a returned error stop this node: its disk or its logic is at fault,

@@ -35,6 +35,8 @@ type Config struct {
 	Agent  string // our program, told to peers
 	Salt   uint64 // makes our blocks differ from those of others that pay the same address
 	Window uint64 // heights of the tree that stay in memory; default 2016
+
+	RuledOut []chain.Hash // blocks that Invalidate ruled out before, as RuledOut lists them
 }
 
 // Node is one honest player. It is not safe for concurrent use.
@@ -66,6 +68,7 @@ type Node struct {
 	reorgs  []Reorg
 	reorged uint64 // reorganisations in all
 	stats   ReorgStats
+	ruled   map[chain.Hash]bool // blocks that a person ruled out
 }
 
 // New makes a node on what the store remembers. If a crash cut a reorganisation
@@ -86,18 +89,17 @@ func New(now chain.Time, cfg Config) (*Node, error) {
 	n := &Node{
 		p: cfg.Params, cfg: cfg, tree: newTree(cfg.Store, recent), pool: mempool.New(cfg.Pool), most: maxEntries, hand: maxInHand,
 		partial: map[chain.Hash]*partial{}, paths: map[chain.Hash][]*entry{}, flight: map[chain.Hash]*entry{},
-		peers: map[Peer]*peer{}, candidates: map[chain.Hash]*entry{},
+		peers: map[Peer]*peer{}, candidates: map[chain.Hash]*entry{}, ruled: map[chain.Hash]bool{},
 	}
 	if n.tip, err = n.tree.known(tip.State.ID); err != nil {
 		return nil, err
 	}
 	n.low = n.tip.State.Height - min(n.tip.State.Height, cfg.Window)
-	for _, e := range n.tree.m {
-		if e.whole() && e.heavier(n.tip) {
-			n.candidates[e.id()] = e
-		}
-	}
+	n.recount()
 	var out Outcome
+	if err := n.ruleOut(now, cfg.RuledOut, &out); err != nil {
+		return nil, err
+	}
 	if err := n.advance(now, &out); err != nil {
 		return nil, err
 	}
@@ -143,7 +145,7 @@ func (n *Node) Leaves() []Entry {
 	var list []Entry
 	for id, e := range n.tree.m {
 		if len(e.children) == 0 && id != n.tip.id() {
-			list = append(list, e.Entry)
+			list = append(list, e.shown())
 		}
 	}
 	slices.SortFunc(list, func(a, b Entry) int {

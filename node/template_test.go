@@ -90,6 +90,32 @@ func (s *story) spend(r *rand.Rand, coins []chain.Coin, i int) []chain.Coin {
 	return coins
 }
 
+// TestATemplateFitsItsBlock to the byte, however full the pool is.
+func TestATemplateFitsItsBlock(t *testing.T) {
+	p := chaintest.Easy()
+	s := tell(t, p)
+	s.Fork("0", "r1", "r2", "r3")
+	s.give("r1", "r2", "r3")
+	for i := range 10 {
+		coin := chaintest.Funds(p, i)
+		for range 8 {
+			tx := chaintest.Pay(p, coin, chaintest.Key(i), 500)
+			s.tx(node.Self, chaintest.CheckTx(p, tx))
+			s.verdict(node.Accept, nil)
+			coin = chaintest.Outs(tx, 0)[0]
+		}
+	}
+	for p.MaxBlock = chain.HeaderSize + 1 + chain.MaxCoinbase; p.MaxBlock < 10_500; p.MaxBlock += 7 {
+		b, err := s.n.Template(s.now, chaintest.Address(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if size := len(b.Bytes()); size > p.MaxBlock || size < p.MaxBlock-600 {
+			t.Fatalf("%d bytes of %d", size, p.MaxBlock)
+		}
+	}
+}
+
 func TestATemplateOfOneNodeDiffersFromAnothers(t *testing.T) {
 	s := tell(t, chaintest.Easy())
 	a := s.mined(chaintest.Address(0))

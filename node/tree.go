@@ -12,6 +12,7 @@ import (
 type entry struct {
 	Entry
 	stored   bool
+	shunned  bool                // a person ruled it out, or what it builds on
 	told     bool                // its announcement was passed on
 	wanted   bool                // asked for because its branch carries more work than ours
 	body     *chain.CheckedBlock // in hand, until it is stored
@@ -35,7 +36,7 @@ func (e *entry) heavier(o *entry) bool { return e.State.Work.Cmp(o.State.Work) >
 // whole tells whether the body and all bodies before it are here.
 func (e *entry) whole() bool { return e.Status == Complete }
 
-func (e *entry) sound() bool { return e.Status != Condemned }
+func (e *entry) sound() bool { return e.Status != Condemned && !e.shunned }
 
 // loose tells that the entry lives in memory alone, and nothing builds on it.
 func (e *entry) loose() bool {
@@ -49,10 +50,12 @@ type tree struct {
 	m     map[chain.Hash]*entry
 	heads map[chain.Hash]*entry // entries in memory that are headed and have no child but condemned ones
 	bytes int                   // of bodies in hand
+
+	shunned map[chain.Hash]bool // stored entries that a person ruled out, and what builds on them as far as we know
 }
 
 func newTree(s Store, recent []Entry) *tree {
-	t := &tree{store: s, m: map[chain.Hash]*entry{}, heads: map[chain.Hash]*entry{}}
+	t := &tree{store: s, m: map[chain.Hash]*entry{}, heads: map[chain.Hash]*entry{}, shunned: map[chain.Hash]bool{}}
 	for _, e := range recent {
 		t.put(&entry{Entry: e, stored: true})
 	}
@@ -71,7 +74,7 @@ func (t *tree) get(id chain.Hash) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &entry{Entry: stored, stored: true}, nil
+	return &entry{Entry: stored, stored: true, shunned: t.shunned[id]}, nil
 }
 
 // put takes an entry into memory.
