@@ -93,9 +93,9 @@ func rootCommand() *cobra.Command {
 	}
 	shared(root)
 	grouped(root, "node", "Run nodes:", nodeCommand(), labCommand(), mineCommand(), peersCommand())
-	grouped(root, "pay", "Pay, and watch it settle:", walletCommand(), sendCommand(), waitCommand(), watchCommand())
+	grouped(root, "pay", "Pay, and watch it settle:", walletCommand(), sendCommand(), waitCommand(), watchCommand(), riskCommand())
 	grouped(root, "ask", "Ask a node:", statusCommand(), tipsCommand(), blockCommand(), txCommand(), mempoolCommand(), rpcCommand())
-	grouped(root, "program", "The program itself:", configCommand(), versionCommand())
+	grouped(root, "program", "The program itself:", configCommand(), versionCommand(), manCommand())
 	root.SetHelpCommandGroupID("program")
 	root.SetCompletionCommandGroupID("program")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd, err} })
