@@ -32,6 +32,7 @@ type Request struct {
 	Change   chain.Address  // where what is left over goes
 	FeeRate  chain.Amount   // grains per 1000 bytes of transaction, rounded up
 	Memo     []byte         // at most chain.MaxMemo bytes
+	Draw     uint64         // any number, drawn at random: who reads it later cannot tell the change by its place
 }
 
 // Summary says what a payment does, in grains unless said otherwise.
@@ -68,7 +69,8 @@ func (e *NotEnough) Unwrap() error { return ErrNotEnough }
 
 // Build chooses coins for a request and makes the unsigned transaction. The fee
 // is that of the exact size: signatures all have one length. Change that would
-// cost more to spend than it is worth is left to the miner. It is a pure
+// cost more to spend than it is worth is left to the miner; so is what a choice
+// leaves over that needs no change and thereby wastes less. It is a pure
 // function: equal requests give equal transactions. If the coins do not reach,
 // the error is a *NotEnough.
 func Build(r Request) (*chain.Tx, Summary, error) {
@@ -159,45 +161,11 @@ func distinct(coins []chain.Coin) []chain.Coin {
 	return slices.CompactFunc(coins, func(a, b chain.Coin) bool { return a.OutPoint == b.OutPoint })
 }
 
-// choose takes the largest coins first until they pay what is due and the fee;
-// for All it takes every coin that brings more than its own fee.
-func (r *Request) choose(coins []chain.Coin, due chain.Amount) ([]chain.Coin, error) {
-	var have chain.Amount
-	var n int
-	for ; n < len(coins) && coins[n].Value > r.fee(inputSize); n++ {
-		sum, ok := have.Plus(coins[n].Value)
-		if !ok || r.size(n+1, len(r.To)+1) > MaxSize {
-			return nil, r.overfull(n, have)
-		}
-		have = sum
-		if !r.All && have >= due+r.fee(r.size(n+1, len(r.To))) {
-			return coins[:n+1], nil
-		}
-	}
-	fee := r.fee(r.size(max(n, 1), len(r.To)))
-	if r.All && have > fee {
-		return coins[:n], nil
-	}
-	return nil, &NotEnough{Have: have, Need: max(due, 1) + fee}
-}
-
-func (r *Request) overfull(n int, have chain.Amount) error {
-	most := have - min(have, r.fee(r.size(n, len(r.To))))
-	return fmt.Errorf("the coins are too many for one transaction of %d bytes: the largest %d of them pay at most %v CRN; pay that, wait until it is confirmed, and pay the rest", MaxSize, n, most)
-}
-
 // assemble makes the transaction that spends these coins, and tells how much of
 // it is change.
 func (r *Request) assemble(coins []chain.Coin) (tx *chain.Tx, change chain.Amount) {
-	tx = &chain.Tx{Outputs: slices.Clone(r.To), Memo: slices.Clone(r.Memo)}
-	var rest chain.Amount
-	for _, c := range coins {
-		tx.Inputs = append(tx.Inputs, chain.Input{Prev: c.OutPoint, Value: c.Value, Owner: c.Owner})
-		rest += c.Value
-	}
-	for _, o := range r.To {
-		rest -= o.Value
-	}
+	tx = r.draft(coins)
+	rest, _ := r.rest(coins) // chosen to pay
 	if r.All {
 		tx.Outputs[0].Value = rest - r.fee(tx.Size())
 		return tx, 0
@@ -207,8 +175,14 @@ func (r *Request) assemble(coins []chain.Coin) (tx *chain.Tx, change chain.Amoun
 		return tx, 0 // it would cost as much to spend as it is worth
 	}
 	change = rest - fee
-	tx.Outputs = append(tx.Outputs, chain.Output{Value: change, To: r.Change})
+	tx.Outputs = slices.Insert(tx.Outputs, r.place(), chain.Output{Value: change, To: r.Change})
 	return tx, change
+}
+
+// place is where the change stands among the outputs.
+func (r *Request) place() int {
+	n := uint64(len(r.To))
+	return int(n - r.Draw%(n+1))
 }
 
 func summarize(tx *chain.Tx, change chain.Amount) Summary {
