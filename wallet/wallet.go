@@ -22,13 +22,13 @@ type Options struct {
 // maxWorkFactor is the most that age undertakes when it decrypts.
 const maxWorkFactor = 22
 
-// Wallet is an open wallet file. It is not safe for concurrent use. Two
-// programs that move the same counter at the same moment may hand out the same
-// address twice, which costs privacy and nothing else.
+// Wallet is an open wallet file. It is not safe for concurrent use; several
+// programs may use the file at once.
 type Wallet struct {
 	path    string
 	file    file
 	account *Account
+	held    bool // the lock
 }
 
 // Create makes a wallet file for a mnemonic on a network and opens it. It never
@@ -158,17 +158,16 @@ func (w *Wallet) Address(b Branch, index uint32) (chain.Address, error) {
 
 // NextAddress hands out the next unused address of a branch. The counter is on
 // disk when it returns: the address is never handed out again.
-func (w *Wallet) NextAddress(b Branch) (chain.Address, error) {
-	if err := w.reload(); err != nil {
-		return chain.Address{}, err
-	}
-	next := w.file.Next.of(b)
-	a, err := w.account.Address(b, *next)
-	if err != nil {
-		return a, err
-	}
-	*next++
-	return a, w.file.replace(w.path)
+func (w *Wallet) NextAddress(b Branch) (a chain.Address, err error) {
+	err = w.under(func() error {
+		next := w.file.Next.of(b)
+		if a, err = w.account.Address(b, *next); err != nil {
+			return err
+		}
+		*next++
+		return w.file.replace(w.path)
+	})
+	return a, err
 }
 
 // Addresses lists both branches' addresses up to their counters and gap beyond:
@@ -201,9 +200,6 @@ func (a *Account) row(b Branch, from, to uint32) ([]chain.Address, error) {
 // restored wallet must (BIP44, "Account discovery"). It asks used about Gap
 // addresses at a time, and ends where none of them was.
 func (w *Wallet) Discover(used func([]chain.Address) (map[chain.Address]bool, error)) error {
-	if err := w.reload(); err != nil {
-		return err
-	}
 	before := w.file.Next
 	for _, b := range []Branch{Receive, Change} {
 		if err := w.discover(b, used); err != nil {
@@ -213,7 +209,7 @@ func (w *Wallet) Discover(used func([]chain.Address) (map[chain.Address]bool, er
 	if w.file.Next == before {
 		return nil
 	}
-	return w.file.replace(w.path)
+	return w.under(func() error { return w.file.replace(w.path) })
 }
 
 func (w *Wallet) discover(b Branch, used func([]chain.Address) (map[chain.Address]bool, error)) error {
