@@ -9,6 +9,7 @@ type feed struct {
 	state [8]uint32             // state after the nonce's round, less the nonce in a and e
 	late  [3]uint32             // h of the three rounds that follow, with their kw
 	top   uint32                // the target's most significant word
+	abef  [2][8]uint32          // state, then mid, in the order of the SHA extensions
 }
 
 func newFeed(j *Job) (f feed) {
@@ -25,5 +26,11 @@ func newFeed(j *Job) (f feed) {
 	for i := range f.late {
 		f.late[i] = f.state[7-i] + f.kw[nonceWord+1+i]
 	}
+	f.abef = [2][8]uint32{paired(f.state), paired(f.mid)}
 	return f
+}
+
+// paired orders a state for Intel's SHA extensions: f, e, b, a, and h, g, d, c.
+func paired(s [8]uint32) [8]uint32 {
+	return [8]uint32{s[5], s[4], s[1], s[0], s[7], s[6], s[3], s[2]}
 }

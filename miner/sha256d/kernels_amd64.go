@@ -5,11 +5,17 @@ package sha256d
 import "github.com/klauspost/cpuid/v2"
 
 func init() {
-	known = append(known, avx512)
+	known = append(known, avx2, shani, avx512)
 }
 
 // avx512 hashes 16 nonces at once.
 var avx512 = Kernel{Name: "avx512", Available: has(cpuid.AVX512F, cpuid.AVX512BW), Search: searchAVX512}
+
+// avx2 hashes 8 nonces at once.
+var avx2 = Kernel{Name: "avx2", Available: has(cpuid.AVX2), Search: searchAVX2}
+
+// shani hashes two nonces side by side with the SHA extensions.
+var shani = Kernel{Name: "shani", Available: has(cpuid.SHA, cpuid.AVX), Search: searchSHANI}
 
 func has(features ...cpuid.FeatureID) func() bool {
 	return func() bool { return cpuid.CPU.Supports(features...) }
@@ -22,6 +28,28 @@ func searchAVX512(j *Job, first uint32, n uint64, hits []uint32) []uint32 {
 	var s sweep
 	for s.begin(first, n); s.next(); hits = s.collect(hits) {
 		scanAVX512(&j.feed, s.first, &s.masks[0], s.batches())
+	}
+	return hits
+}
+
+//go:noescape
+func scanSHANI(feed *feed, first uint32, masks *uint16, n int)
+
+func searchSHANI(j *Job, first uint32, n uint64, hits []uint32) []uint32 {
+	var s sweep
+	for s.begin(first, n); s.next(); hits = s.collect(hits) {
+		scanSHANI(&j.feed, s.first, &s.masks[0], s.batches())
+	}
+	return hits
+}
+
+//go:noescape
+func scanAVX2(feed *feed, first uint32, masks *uint16, n int)
+
+func searchAVX2(j *Job, first uint32, n uint64, hits []uint32) []uint32 {
+	var s sweep
+	for s.begin(first, n); s.next(); hits = s.collect(hits) {
+		scanAVX2(&j.feed, s.first, &s.masks[0], s.batches())
 	}
 	return hits
 }

@@ -96,6 +96,8 @@ func (s *zmm) kw(word operand.Mem, x op) op {
 
 func (s *zmm) work(slot op) op { return slot }
 
+func (s *zmm) begin() {}
+
 func (s *zmm) nonces(to op) {
 	s.VPSHUFB(s.swap, s.count, to)
 	s.VPADDD(s.step, s.count, s.count)

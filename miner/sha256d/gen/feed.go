@@ -11,6 +11,7 @@ const (
 	feedState = feedMid + 8    // [8] state after round 3, but for the nonce in a and e
 	feedLate  = feedState + 8  // [3] h of round 4+i plus its feedKW
 	feedTop   = feedLate + 3   // the target's most significant word
+	feedABEF  = feedTop + 1    // [16] feedState, then feedMid, in the order f, e, b, a, h, g, d, c
 )
 
 // The message words of the header's second block that matter here.

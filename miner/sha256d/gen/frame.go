@@ -87,3 +87,14 @@ func (l *literals) vector(values ...uint32) operand.Mem {
 func (l *literals) swap() operand.Mem {
 	return l.vector(0x00010203, 0x04050607, 0x08090a0b, 0x0c0d0e0f)
 }
+
+// four is a vector of 128 bits, stored once.
+func (l *literals) four(a, b, c, d uint32) operand.Mem {
+	want := [4]uint32{a, b, c, d}
+	for i := 0; i+4 <= len(l.values); i += 4 {
+		if [4]uint32(l.values[i:]) == want {
+			return at(l.base, i)
+		}
+	}
+	return l.vector(a, b, c, d)
+}

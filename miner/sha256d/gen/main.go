@@ -24,6 +24,8 @@ import (
 // files are what this program writes, by name.
 var files = map[string]func() ([]byte, error){
 	"scan_avx512_amd64.s": avo(avx512),
+	"scan_avx2_amd64.s":   avo(avx2),
+	"scan_shani_amd64.s":  avo(shani),
 }
 
 func main() {
