@@ -80,7 +80,7 @@ func (n *Node) plan(target *entry) (*plan, error) {
 	if p.applied, err = n.tree.branch(fork, target); err != nil {
 		return nil, err
 	}
-	if n.ruledOut(p.applied) {
+	if n.ruledOut(fork, p.applied) {
 		return nil, nil
 	}
 	v := view{store: n.cfg.Store, changed: map[chain.OutPoint]*chain.Coin{}}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"maps"
 	"slices"
 
 	"cairn/chain"
@@ -13,6 +14,10 @@ var (
 	ErrNoBody    = errors.New("its body is not here: it cannot be on our chain")
 	ErrCondemned = errors.New("it breaks a rule, and rules do not change")
 )
+
+// ErrRuledOut is why a block is ignored that builds on one that Invalidate ruled
+// out.
+var ErrRuledOut = errors.New("a person ruled its branch out")
 
 // Invalidate rules a block out, with all that builds on it, as if it broke a rule
 // (Bitcoin Core's invalidateblock): the best chain is the heaviest without it,
@@ -28,7 +33,7 @@ func (n *Node) Invalidate(now chain.Time, id chain.Hash) (Outcome, error) {
 	if why := invalidable(e); why != nil {
 		return Outcome{Verdict: Ignore, Why: why}, nil
 	}
-	if n.ruled[id] {
+	if n.ruled[id] || e.Status == Condemned {
 		return out, nil
 	}
 	err = n.ruleOut(now, []chain.Hash{id}, &out)
@@ -63,6 +68,9 @@ func (n *Node) Reconsider(now chain.Time, id chain.Hash) (Outcome, error) {
 	}
 	still, err := n.unrelated(e)
 	if err != nil {
+		return out, err
+	}
+	if err := n.recall(e.State.Height); err != nil {
 		return out, err
 	}
 	for id := range n.tree.shunned {
@@ -100,15 +108,11 @@ func (n *Node) unrelated(e *entry) (ids []chain.Hash, err error) {
 		if r == nil {
 			continue
 		}
-		low, high := r, e
-		if low.State.Height > high.State.Height {
-			low, high = high, low
-		}
-		fork, err := n.tree.fork(low, high)
+		fork, err := n.tree.fork(r, e)
 		if err != nil {
 			return nil, err
 		}
-		if fork.id() != low.id() {
+		if fork.id() != r.id() && fork.id() != e.id() {
 			ids = append(ids, id)
 		}
 	}
@@ -145,16 +149,14 @@ func (n *Node) ruleOut(now chain.Time, ids []chain.Hash, out *Outcome) error {
 
 // retreat leaves a block of the best chain for the heaviest branch without it.
 func (n *Node) retreat(now chain.Time, e *entry, out *Outcome) error {
+	if err := n.recall(e.State.Height - 1); err != nil {
+		return err
+	}
 	parent, err := n.tree.known(e.parent())
 	if err != nil {
 		return err
 	}
-	doomed, err := n.tree.branch(parent, n.tip)
-	if err != nil {
-		return err
-	}
-	n.tree.putBranch(append([]*entry{parent}, doomed...))
-	n.shun(doomed[0])
+	n.shun(e)
 	for {
 		way, err := n.plan(n.refuge(parent))
 		if err != nil {
@@ -172,6 +174,31 @@ func (n *Node) retreat(now chain.Time, e *entry, out *Outcome) error {
 	out.Moved, out.Fees = true, true
 	n.recount()
 	return n.advance(now, out)
+}
+
+// recall takes every stored entry from a height on into memory: branches that
+// were left behind long ago count again.
+func (n *Node) recall(height uint64) error {
+	top := n.tip.State.Height
+	for _, e := range n.tree.m {
+		top = max(top, e.State.Height)
+	}
+	stored, err := n.cfg.Store.Recent(int(top - min(top, height) + 1))
+	if err != nil {
+		return err
+	}
+	for _, s := range stored {
+		if n.tree.m[s.State.ID] == nil {
+			n.tree.put(&entry{Entry: s, stored: true, shunned: n.tree.shunned[s.State.ID]})
+		}
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(n.tree.m), chain.Hash.Compare) {
+		e := n.tree.m[id]
+		if p := n.tree.m[e.parent()]; p != nil && !slices.Contains(p.children, e) {
+			p.children = append(p.children, e)
+		}
+	}
+	return nil
 }
 
 // refuge is the heaviest complete entry that may be the tip, parent at the least.
@@ -206,19 +233,24 @@ func (n *Node) shun(e *entry) {
 		family = append(family, family[i].children...)
 	}
 	for _, d := range slices.Backward(family) {
-		if !d.stored {
-			n.remove(d)
+		d.shunned, d.reason = true, ErrRuledOut
+		if d.stored {
+			n.tree.shunned[d.id()] = true
 			continue
 		}
-		d.shunned = true
-		n.tree.shunned[d.id()] = true
+		d.Status = Headed
+		n.remove(d)
 	}
 }
 
-// ruledOut tells whether a branch holds a block that was ruled out, and marks
-// what builds on it: that may have been forgotten, and read again, since.
-func (n *Node) ruledOut(branch []*entry) bool {
+// ruledOut tells whether a branch above fork holds, or leaves, a block that was
+// ruled out, and marks what builds on it: that may have been forgotten, and read
+// again, since.
+func (n *Node) ruledOut(fork *entry, branch []*entry) bool {
 	i := slices.IndexFunc(branch, func(e *entry) bool { return e.shunned })
+	if fork.shunned && len(branch) > 0 {
+		i = 0
+	}
 	if i < 0 {
 		return false
 	}
@@ -238,4 +270,3 @@ func (e *entry) shown() Entry {
 	}
 	return s
 }
-
