@@ -10,6 +10,7 @@ import (
 const (
 	tipEvery = 10 * time.Second       // a claim is said again
 	tipPause = time.Second            // and never more often than that
+	tipDelay = 50 * time.Millisecond  // a claim that overtook its block would make peers ask for headers
 	feeDelay = 100 * time.Millisecond // one template serves all the transactions of so long
 )
 
@@ -58,6 +59,9 @@ func (d *Daemon) tellTip() {
 		case <-d.life.Done():
 			return
 		case <-d.say:
+			if !d.pause(tipDelay) {
+				return
+			}
 		case <-every.C:
 		}
 		var claim node.TipClaim

@@ -144,7 +144,7 @@ func (d *Daemon) hello(p node.Peer, visit int) error {
 	}
 	a, err := d.net.Ask(d.life, p, q)
 	if err != nil {
-		d.blameBreach(p, err)
+		d.blameBreach(p, visit, err)
 		return err
 	}
 	out, err := d.call(d.life, func(now chain.Time, pl node.Player) (node.Outcome, error) {
@@ -168,11 +168,10 @@ func (d *Daemon) ask(a node.Ask) {
 	if a.From == node.Self {
 		a.From = d.anyone()
 	}
+	visit := d.guests.visit(a.From)
 	got, err := d.net.Ask(d.life, a.From, a.Request)
 	if err == nil {
 		err = d.feed(a, got)
-	} else {
-		d.blameBreach(a.From, err)
 	}
 	if err == nil || d.life.Err() != nil {
 		return
@@ -181,6 +180,7 @@ func (d *Daemon) ask(a node.Ask) {
 	_, _ = d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) {
 		return p.Failed(now, a.From, a.Request)
 	})
+	d.blameBreach(a.From, visit, err)
 }
 
 // anyone is some connected peer; Self if there is none.
@@ -191,11 +191,15 @@ func (d *Daemon) anyone() node.Peer {
 	return node.Self
 }
 
+// doubt is how long to wait whether a peer that broke the protocol is leaving.
+const doubt = time.Second
+
 // blameBreach blames a peer whose answer breaks the protocol. Silence and broken
-// connections are nobody's fault.
-func (d *Daemon) blameBreach(p node.Peer, err error) {
+// connections are nobody's fault, and a connection that ends in the middle of an
+// answer looks like a breach: only who stays is blamed.
+func (d *Daemon) blameBreach(p node.Peer, visit int, err error) {
 	var breach *p2p.BadPeerError
-	if errors.As(err, &breach) {
+	if errors.As(err, &breach) && d.pause(doubt) && d.guests.visit(p) == visit {
 		_ = d.blame(p, breach.Err)
 	}
 }

@@ -1,0 +1,135 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"cairn/chain"
+	"cairn/node"
+)
+
+// held is a loop that is busy until it is let go.
+func held(t *testing.T, ctx context.Context) (l *loop, let func()) {
+	t.Helper()
+	l = newLoop(nil, nil, time.Now)
+	go l.run(ctx)
+	busy, free := make(chan struct{}), make(chan struct{})
+	go func() {
+		_ = l.do(context.Background(), func(chain.Time) {
+			close(busy)
+			<-free
+		})
+	}()
+	<-busy
+	return l, func() { close(free) }
+}
+
+func TestWhoGivesUpIsNotServedLater(t *testing.T) {
+	life, end := context.WithCancel(context.Background())
+	l, let := held(t, life)
+	impatient, leave := context.WithCancelCause(context.Background())
+	why := errors.New("no time")
+	leave(why)
+	if err := l.do(impatient, func(chain.Time) { t.Error("it was served all the same") }); !errors.Is(err, why) {
+		t.Errorf("got error %v, want %v", err, why)
+	}
+	let()
+	if err := l.do(context.Background(), func(chain.Time) {}); err != nil {
+		t.Fatal(err) // all that waited before has had its turn
+	}
+	end()
+	<-l.ended
+}
+
+func TestWhoWaitsWhileTheLoopStopsHears(t *testing.T) {
+	life, end := context.WithCancel(context.Background())
+	l, let := held(t, life)
+	var all sync.WaitGroup
+	for range 400 { // more than the queue holds
+		all.Go(func() {
+			err := l.do(context.Background(), func(chain.Time) { t.Error("a loop that was stopped serves") })
+			if !errors.Is(err, ErrStopped) {
+				t.Errorf("got error %v, want %v", err, ErrStopped)
+			}
+		})
+	}
+	end()
+	let()
+	all.Wait()
+	<-l.ended
+}
+
+func TestTimeNeverGoesBack(t *testing.T) {
+	clock := time.UnixMilli(5000)
+	l := newLoop(nil, nil, func() time.Time { return clock })
+	for _, at := range []struct{ clock, want int64 }{{5000, 5000}, {4000, 5000}, {6000, 6000}} {
+		clock = time.UnixMilli(at.clock)
+		if got := l.now(); got != chain.Time(at.want) {
+			t.Errorf("the clock shows %d: got %d, want %d", at.clock, got, at.want)
+		}
+	}
+}
+
+// Many questions to one peer take a few goroutines, and the rest of them find a
+// line of bounded length. Another peer's line is its own.
+func TestQuestionsStandInLine(t *testing.T) {
+	var all sync.WaitGroup
+	release := make(chan struct{})
+	answered := map[node.Peer]int{}
+	var mu sync.Mutex
+	clerks := 0
+	d := desk{
+		ask: func(a node.Ask) {
+			<-release
+			mu.Lock()
+			defer mu.Unlock()
+			answered[a.From]++
+		},
+		spawn: func(f func()) bool {
+			clerks++
+			all.Go(f)
+			return true
+		},
+		lines: map[node.Peer]*line{},
+	}
+	many := make([]node.Ask, 5000)
+	for i := range many {
+		many[i].From = "loud"
+	}
+	dropped := d.put(many)
+	if clerks > maxClerks {
+		t.Errorf("%d goroutines for one peer, at most %d expected", clerks, maxClerks)
+	}
+	if least := len(many) - maxWaiting - maxClerks; dropped < least {
+		t.Errorf("%d questions were dropped, at least %d expected", dropped, least)
+	}
+	if d.put([]node.Ask{{From: "quiet"}}) != 0 {
+		t.Error("one peer's questions leave no room for another's")
+	}
+	close(release)
+	all.Wait()
+	if answered["loud"] != len(many)-dropped || answered["quiet"] != 1 {
+		t.Errorf("answered %v, dropped %d of %d", answered, dropped, len(many))
+	}
+	if len(d.lines) != 0 {
+		t.Errorf("%d lines are left without a question", len(d.lines))
+	}
+}
+
+func TestOneVisitIsNotTheNext(t *testing.T) {
+	g := guests{here: map[node.Peer]int{}}
+	first := g.arrive("a")
+	if other := g.arrive("b"); other == first {
+		t.Errorf("two visits have number %d", first)
+	}
+	g.leave("a")
+	if g.visit("a") != 0 {
+		t.Error("who left is here")
+	}
+	if again := g.arrive("a"); again == first || g.visit("a") != again {
+		t.Errorf("the second visit has number %d, the first had %d", again, first)
+	}
+}
