@@ -10,6 +10,7 @@ type feed struct {
 	late  [3]uint32             // h of the three rounds that follow, with their kw
 	top   uint32                // the target's most significant word
 	abef  [2][8]uint32          // state, then mid, in the order of the SHA extensions
+	early [8]uint32             // state two rounds before the former, in that order
 }
 
 func newFeed(j *Job) (f feed) {
@@ -27,6 +28,11 @@ func newFeed(j *Job) (f feed) {
 		f.late[i] = f.state[7-i] + f.kw[nonceWord+1+i]
 	}
 	f.abef = [2][8]uint32{paired(f.state), paired(f.mid)}
+	early := j.mid
+	for t := range nonceWord - 1 {
+		round(&early, f.kw[t])
+	}
+	f.early = paired(early)
 	return f
 }
 

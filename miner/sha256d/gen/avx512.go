@@ -43,6 +43,9 @@ type zmm struct {
 	count op // the batch's nonces as numbers
 	swap  op // turns the bytes of each word around
 	step  op // from batch to batch
+
+	sum  op   // a message word in the making, where words lie in memory
+	xors bool // do without VPTERNLOGD, which would wait for the SHA unit
 }
 
 func (s *zmm) start() {
@@ -58,14 +61,24 @@ func (s *zmm) start() {
 
 func (s *zmm) broadcast(from operand.Mem, to op) { s.VPBROADCASTD(from, to) }
 
-func (s *zmm) add(x, y, to op) { s.VPADDD(x, y, to) }
+func (s *zmm) add(x, y, to op) { s.VPADDD(x, s.loaded(y, to), to) }
 
-func (s *zmm) addWord(word operand.Mem, x, to op) { s.VPADDD_BCST(word, x, to) }
+func (s *zmm) addWord(word operand.Mem, x, to op) { s.VPADDD_BCST(word, s.loaded(x, to), to) }
+
+// loaded is x, or where it has been moved to if it was in memory.
+func (s *zmm) loaded(x, to op) op {
+	if operand.IsMem(x) {
+		s.move(x, to)
+		return to
+	}
+	return x
+}
 
 func (s *zmm) move(from, to op) { s.VMOVDQA32(from, to) }
 
 func (s *zmm) spin(x op, how spin) op {
 	t := s.temp
+	x = s.loaded(x, t[3])
 	s.VPRORD(operand.U8(how.by[0]), x, t[0])
 	s.VPRORD(operand.U8(how.by[1]), x, t[1])
 	if how.shift {
@@ -73,7 +86,12 @@ func (s *zmm) spin(x op, how spin) op {
 	} else {
 		s.VPRORD(operand.U8(how.by[2]), x, t[2])
 	}
-	s.VPTERNLOGD(xor3, t[2], t[1], t[0])
+	if s.xors {
+		s.VPXORD(t[2], t[1], t[1])
+		s.VPXORD(t[1], t[0], t[0])
+	} else {
+		s.VPTERNLOGD(xor3, t[2], t[1], t[0])
+	}
 	return t[0]
 }
 
@@ -94,12 +112,21 @@ func (s *zmm) kw(word operand.Mem, x op) op {
 	return s.temp[3]
 }
 
-func (s *zmm) work(slot op) op { return slot }
+func (s *zmm) work(slot op) op {
+	if s.sum != nil {
+		return s.sum
+	}
+	return slot
+}
 
 func (s *zmm) begin() {}
 
 func (s *zmm) nonces(to op) {
-	s.VPSHUFB(s.swap, s.count, to)
+	words := s.work(to)
+	s.VPSHUFB(s.swap, s.count, words)
+	if words != to {
+		s.move(words, to)
+	}
 	s.VPADDD(s.step, s.count, s.count)
 }
 

@@ -12,6 +12,7 @@ const (
 	feedLate  = feedState + 8  // [3] h of round 4+i plus its feedKW
 	feedTop   = feedLate + 3   // the target's most significant word
 	feedABEF  = feedTop + 1    // [16] feedState, then feedMid, in the order f, e, b, a, h, g, d, c
+	feedEarly = feedABEF + 16  // [8] the state after round 1, in that order
 )
 
 // The message words of the header's second block that matter here.

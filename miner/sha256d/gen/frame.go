@@ -98,3 +98,13 @@ func (l *literals) four(a, b, c, d uint32) operand.Mem {
 	}
 	return l.vector(a, b, c, d)
 }
+
+// two is a pair of words.
+func (l *literals) two(a, b uint32) operand.Mem {
+	for i := 0; i+2 <= len(l.values); i += 2 {
+		if l.values[i] == a && l.values[i+1] == b {
+			return at(l.base, i)
+		}
+	}
+	return l.vector(a, b)
+}
