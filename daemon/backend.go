@@ -75,8 +75,9 @@ func (m *moment) Tips() ([]node.Entry, error) {
 		}
 		e, err := m.Reader.Entry(l.State.ID)
 		switch {
-		case err == nil:
+		case err == nil && l.Status != node.Condemned:
 			l.Status = e.Status
+		case err == nil: // ruled out since, or by a person, which the store does not know
 		case !errors.Is(err, node.ErrUnknown):
 			return nil, err
 		case l.Status == node.Complete:

@@ -180,6 +180,7 @@ func sameTip(players ...*player) func() bool {
 func hard(t *testing.T) *chain.Params {
 	t.Helper()
 	p := chain.DevLike("hard", chain.NewGenesis(uint32(time.Now().Unix()), 0x1900ffff, "a test", chain.PrefundedOutputs()))
+	p.Maturity = 1
 	p.Proof = func(chain.Header) bool { return true } // of the genesis; miners look at the target alone
 	return checked(t, p)
 }
