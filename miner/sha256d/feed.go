@@ -4,13 +4,13 @@ package sha256d
 // program that writes the assembly has the same list.
 type feed struct {
 	kw    [64]uint32            // of the header's second block: round constant, plus the message word where no nonce changes it
-	fixed [allMoved - 16]uint32 // of message word 16+i, the terms that no nonce changes
 	mid   [8]uint32             // state after the header's first block
 	state [8]uint32             // state after the nonce's round, less the nonce in a and e
+	abef  [2][8]uint32          // state, then mid, in the order of Intel's SHA extensions
+	early [8]uint32             // state two rounds before the former, in that order
 	late  [3]uint32             // h of the three rounds that follow, with their kw
 	top   uint32                // the target's most significant word
-	abef  [2][8]uint32          // state, then mid, in the order of the SHA extensions
-	early [8]uint32             // state two rounds before the former, in that order
+	fixed [allMoved - 16]uint32 // of message word 16+i, the terms that no nonce changes
 }
 
 func newFeed(j *Job) (f feed) {

@@ -5,14 +5,14 @@ import "github.com/mmcloughlin/avo/operand"
 // Where each part of a job's feed begins, in words of 32 bits. Package sha256d
 // has the same list as a struct.
 const (
-	feedKW    = 0              // [64] round constant, plus the message word where no nonce changes it
-	feedFixed = feedKW + 64    // [18] of message word 16+i, the terms that no nonce changes
-	feedMid   = feedFixed + 18 // [8] state after the header's first block
-	feedState = feedMid + 8    // [8] state after round 3, but for the nonce in a and e
-	feedLate  = feedState + 8  // [3] h of round 4+i plus its feedKW
-	feedTop   = feedLate + 3   // the target's most significant word
-	feedABEF  = feedTop + 1    // [16] feedState, then feedMid, in the order f, e, b, a, h, g, d, c
-	feedEarly = feedABEF + 16  // [8] the state after round 1, in that order
+	feedKW    = 0             // [64] round constant, plus the message word where no nonce changes it
+	feedMid   = feedKW + 64   // [8] state after the header's first block
+	feedState = feedMid + 8   // [8] state after round 3, but for the nonce in a and e
+	feedABEF  = feedState + 8 // [16] feedState, then feedMid, in the order f, e, b, a, h, g, d, c
+	feedEarly = feedABEF + 16 // [8] the state after round 1, in that order
+	feedLate  = feedEarly + 8 // [3] h of round 4+i plus its feedKW
+	feedTop   = feedLate + 3  // the target's most significant word
+	feedFixed = feedTop + 1   // [18] of message word 16+i, the terms that no nonce changes
 )
 
 // The message words of the header's second block that matter here.
