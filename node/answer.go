@@ -67,7 +67,24 @@ func (a *Answer) Fill(w Want, bodies []*chain.Block) {
 
 // OurHello is what we tell on a connect.
 func (n *Node) OurHello(now chain.Time) Hello {
-	return Hello{Genesis: n.p.GenesisID(), Tip: n.OurTip(now), Time: now, Agent: n.cfg.Agent}
+	return Hello{Genesis: n.p.GenesisID(), Tip: n.OurTip(now), Time: now, Agent: n.cfg.Agent, Ends: n.ends()}
+}
+
+// ends lists the ends of branches beside ours, heaviest first: who was cut off
+// when they were followed can ask for them.
+func (n *Node) ends() []chain.Hash {
+	var ends []*entry
+	for _, e := range n.tree.m {
+		if e.whole() && e.stored && len(e.children) == 0 && e != n.tip && !n.weak(e) {
+			ends = append(ends, e)
+		}
+	}
+	slices.SortFunc(ends, heaviestFirst)
+	var ids []chain.Hash
+	for _, e := range ends[:min(len(ends), MaxEnds)] {
+		ids = append(ids, e.id())
+	}
+	return ids
 }
 
 // OurTip is our own claim. Its counter grows with the clock, so that it also

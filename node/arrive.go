@@ -376,6 +376,9 @@ func (n *Node) Headers(now chain.Time, from Peer, hs []chain.Header) (Outcome, e
 	if err := n.follow(now, from, last, more, &out); err != nil {
 		return out, err
 	}
+	if err := n.explore(now, &out); err != nil {
+		return out, err
+	}
 	err := n.fetch(now, &out)
 	return out, err
 }

@@ -122,6 +122,28 @@ func (n *Node) chase(now chain.Time, out *Outcome) error {
 	return nil
 }
 
+// explore asks connected peers for branches that they told of at their hello and
+// that we have never heard of, one at a time and each once.
+func (n *Node) explore(now chain.Time, out *Outcome) error {
+	for _, p := range n.direct() {
+		for len(p.ends) > 0 && !p.busy(now) && p.pause <= now {
+			end := p.ends[0]
+			p.ends = p.ends[1:]
+			e, err := n.tree.get(end)
+			if err != nil {
+				return err
+			}
+			if e != nil {
+				continue
+			}
+			if err := n.askHeaders(now, p.name, n.heaviest(), end, out); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // fetch asks for the bodies that branches still miss, oldest first: those of
 // heavier branches, and then those of branches beside ours. These will not be
 // followed, but what they confirm that ours rules out can be told.
@@ -180,10 +202,13 @@ func (n *Node) wantedHeads() []*entry {
 			delete(n.paths, id)
 		}
 	}
-	slices.SortFunc(heads, func(a, b *entry) int {
-		return cmp.Or(b.State.Work.Cmp(a.State.Work), a.id().Compare(b.id()))
-	})
+	slices.SortFunc(heads, heaviestFirst)
 	return heads
+}
+
+// heaviestFirst orders by work, and equal work by id.
+func heaviestFirst(a, b *entry) int {
+	return cmp.Or(b.State.Work.Cmp(a.State.Work), a.id().Compare(b.id()))
 }
 
 // path lists what a head's branch misses, oldest first. The beginning is kept and

@@ -228,6 +228,9 @@ func (n *Node) Tick(now chain.Time) (Outcome, error) {
 	if err := n.chase(now, &out); err != nil {
 		return out, err
 	}
+	if err := n.explore(now, &out); err != nil {
+		return out, err
+	}
 	return out, n.fetch(now, &out)
 }
 

@@ -22,15 +22,16 @@ const (
 type peer struct {
 	name    Peer
 	claim   TipClaim
-	seen    chain.Time // when the claim was heard
-	direct  bool       // connected to us
-	ahead   chain.Time // how far its clock is ahead of ours, in milliseconds
-	asked   chain.Time // when it was asked for headers; 0 if no request is under way
-	idle    int        // answers in a row that did not lead to its tip
-	pause   chain.Time // not asked for headers before
-	load    int        // bodies asked of it
-	reached uint64     // greatest height of the headers that it sent
-	pool    chain.Time // when to look at its pool again
+	seen    chain.Time   // when the claim was heard
+	direct  bool         // connected to us
+	ahead   chain.Time   // how far its clock is ahead of ours, in milliseconds
+	asked   chain.Time   // when it was asked for headers; 0 if no request is under way
+	idle    int          // answers in a row that did not lead to its tip
+	pause   chain.Time   // not asked for headers before
+	load    int          // bodies asked of it
+	reached uint64       // greatest height of the headers that it sent
+	pool    chain.Time   // when to look at its pool again
+	ends    []chain.Hash // of branches beside its own, still to be asked for
 }
 
 // Claim is a peer's tip as we heard it.
@@ -73,8 +74,12 @@ func (n *Node) Hello(now chain.Time, from Peer, h Hello) (Outcome, error) {
 	p.direct, p.asked, p.idle, p.pause, p.reached = true, 0, 0, 0, 0
 	p.ahead = min(max(h.Time, 0), now+maxSkew) - now
 	p.claim.Counter = 0 // said to our face: no replay
+	p.ends = h.Ends
 	h.Tip.Peer = from
 	out, err := n.Tip(now, from, h.Tip)
+	if err == nil {
+		err = n.explore(now, &out)
+	}
 	out.Verdict, out.Why = Accept, nil
 	out.Ask = append(out.Ask, Ask{From: from, Request: Request{Want: WantPool}})
 	p.pool = now + poolSoon
@@ -96,7 +101,7 @@ func (n *Node) lookAtPools(now chain.Time) (asks []Ask) {
 // Left tells that a peer is no longer connected.
 func (n *Node) Left(_ chain.Time, name Peer) {
 	if p := n.peers[name]; p != nil {
-		p.direct, p.asked = false, 0
+		p.direct, p.asked, p.ends = false, 0, nil
 	}
 }
 

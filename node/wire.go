@@ -28,6 +28,7 @@ const (
 	MaxPoolIDs = 5000
 	MaxPoolTxs = 1000
 	MaxAgent   = 64 // bytes
+	MaxEnds    = 8
 )
 
 // TipClaim is a peer's word that it follows a tip. It never decides the best
@@ -67,15 +68,16 @@ const maxPeer = 128 // bytes of a peer id
 type Hello struct {
 	Genesis chain.Hash
 	Tip     TipClaim
-	Time    chain.Time // the speaker's clock
-	Agent   string     // the speaker's program, for people; at most MaxAgent bytes
+	Time    chain.Time   // the speaker's clock
+	Agent   string       // the speaker's program, for people; at most MaxAgent bytes
+	Ends    []chain.Hash // of branches that the speaker knows beside its own; at most MaxEnds
 }
 
 func (h *Hello) append(b []byte) []byte {
 	b = append(b, h.Genesis[:]...)
 	b = h.Tip.Append(b)
 	b = binary.LittleEndian.AppendUint64(b, uint64(h.Time))
-	return chain.AppendBytes(b, []byte(h.Agent))
+	return chain.AppendHashes(chain.AppendBytes(b, []byte(h.Agent)), h.Ends)
 }
 
 func readHello(r *chain.Reader) Hello {
@@ -84,6 +86,7 @@ func readHello(r *chain.Reader) Hello {
 		Tip:     ReadTipClaim(r),
 		Time:    chain.Time(r.Uint64()),
 		Agent:   string(r.Bytes(MaxAgent)),
+		Ends:    readUpTo(r, MaxEnds),
 	}
 }
 

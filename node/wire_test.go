@@ -25,6 +25,7 @@ func questions() []node.Request {
 		},
 		Time:  1_800_000_000_123,
 		Agent: "cairn/0 (test)",
+		Ends:  ids[:node.MaxEnds],
 	}
 	return []node.Request{
 		{Want: node.WantHello, Hello: hello},
@@ -94,6 +95,7 @@ func TestLimitsOfMessages(t *testing.T) {
 		{Want: node.WantPool, IDs: ids[:1]},
 		{Want: node.WantPoolTxs, IDs: ids[:node.MaxPoolTxs+1]},
 		{Want: node.WantHello, Hello: node.Hello{Agent: string(make([]byte, node.MaxAgent+1))}},
+		{Want: node.WantHello, Hello: node.Hello{Ends: ids[:node.MaxEnds+1]}},
 		{Want: 0},
 		{Want: node.WantPoolTxs + 1},
 	} {
