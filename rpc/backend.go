@@ -21,6 +21,9 @@ type Backend struct {
 	Mining      Mining
 	Convergence Convergence
 	Control     Control
+	Work        Work // nil: this node hands out no work
+
+	desk *desk // of Work, made by the server
 }
 
 func (b *Backend) check() error {
@@ -88,6 +91,19 @@ type Mining interface {
 	// pay to an address, and returns their ids. It gives up after so many tries
 	// in all (0: never), with the blocks found until then.
 	Generate(ctx context.Context, n int, pay chain.Address, tries uint64) ([]chain.Hash, error)
+}
+
+// Work is for other people's miners.
+type Work interface {
+	// Template returns a block on top of the best chain that lacks only its proof
+	// and pays this node's address. The first eight bytes of its coinbase's Extra
+	// are the miners'. It must not change afterwards.
+	Template(context.Context) (*chain.Block, error)
+	// Submit takes a block with its proof, by the door of anyone's. A refusal is a
+	// *chain.RuleError or one of package node's reasons.
+	Submit(context.Context, *chain.Block) error
+	// Moved returns a channel that is closed when the best chain moves next.
+	Moved() <-chan struct{}
 }
 
 // Convergence is what we know of our peers' agreement. An id that no branch and

@@ -16,7 +16,8 @@ import (
 func (s *Server) calls(w http.ResponseWriter, r *http.Request) {
 	s.active.Add(1)
 	defer s.active.Add(-1)
-	if r.URL.Path != "/" {
+	long := r.URL.Path == longPath && s.backend.Work != nil
+	if r.URL.Path != "/" && !long {
 		refuse(w, http.StatusNotFound, "Nothing is here: calls go to /.")
 		return
 	}
@@ -37,7 +38,7 @@ func (s *Server) calls(w http.ResponseWriter, r *http.Request) {
 	}
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Time{}) // or it would end the call's context
-	status, answer := s.answer(r.Context(), body)
+	status, answer := s.answer(visiting(r, w.Header(), long), body)
 	deadline(control.SetWriteDeadline, writeTimeout)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -104,6 +104,9 @@ func newServer(cfg Config, b Backend, listener net.Listener) *Server {
 	if s.log == nil {
 		s.log = slog.Default()
 	}
+	if b.Work != nil {
+		s.backend.desk = newDesk(b.Params, b.Work)
+	}
 	if cfg.User != "" {
 		s.keys = append(s.keys, key(cfg.User, cfg.Password))
 	}

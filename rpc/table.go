@@ -66,7 +66,7 @@ func init() {
 		group("Transactions", txMethods()),
 		group("Pool", poolMethods()),
 		group("Network", networkMethods()),
-		group("Mining", miningMethods()),
+		group("Mining", slices.Concat(miningMethods(), workMethods())),
 		group("Convergence", convergenceMethods()),
 		group("Control", controlMethods()),
 	)

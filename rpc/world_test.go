@@ -46,6 +46,7 @@ type world struct {
 	held    chan struct{} // closed when Generate waits
 	opening func()        // runs just before the next snapshot is opened, if not nil
 	deaf    bool          // Generate does not hear that the call is over
+	work    Work          // for miners, if not nil
 
 	names                      map[string]chain.CheckedBlock
 	paid, rival, first, second *chain.Tx
@@ -134,7 +135,7 @@ func must[T any](v T, err error) T {
 }
 
 func (w *world) backend() Backend {
-	return Backend{Params: w.p, Open: w.open, Pool: w, Network: wires{w}, Mining: mine{w}, Convergence: views{w}, Control: w}
+	return Backend{Params: w.p, Open: w.open, Pool: w, Network: wires{w}, Mining: mine{w}, Convergence: views{w}, Control: w, Work: w.work}
 }
 
 // A moment sees the chain as it was when it was opened.
