@@ -49,12 +49,15 @@ func (n *Node) confirmed(id chain.Hash) bool {
 }
 
 // admit asks the rules whether the next block could hold tx.
-func (n *Node) admit(tx chain.CheckedTx) error {
+func (n *Node) admit(tx chain.CheckedTx) error { return n.admitTo(n.pool, tx) }
+
+// admitTo is admit with another pool than ours.
+func (n *Node) admitTo(pool *mempool.Pool, tx chain.CheckedTx) error {
 	found := chain.Coins{}
 	var below []chain.OutPoint
 	for i := range tx.Tx().Inputs {
 		prev := tx.Tx().Inputs[i].Prev
-		if c, ok := n.pool.Coin(prev); ok {
+		if c, ok := pool.Coin(prev); ok {
 			found[prev] = c
 		} else {
 			below = append(below, prev)
@@ -71,21 +74,6 @@ func (n *Node) admit(tx chain.CheckedTx) error {
 	}
 	_, err := chain.Admit(n.p, n.tip.State, tx, found)
 	return err
-}
-
-// Try tells whether the pool would let tx in, without keeping it: a nil error
-// means that coins, age and signatures are right and nothing waiting spends the
-// same coin.
-func (n *Node) Try(tx chain.CheckedTx) error {
-	if n.pool.Has(tx.ID()) || n.confirmed(tx.ID()) {
-		return ErrKnown
-	}
-	for i := range tx.Tx().Inputs {
-		if by, ok := n.pool.Spender(tx.Tx().Inputs[i].Prev); ok {
-			return &chain.RuleError{Kind: mempool.Conflict, Detail: by.String() + " spends the same coin"}
-		}
-	}
-	return n.admit(tx)
 }
 
 // needs tells whether tx spends an output of one of these.
