@@ -20,7 +20,7 @@ import (
 func (d *Daemon) Backend() rpc.Backend {
 	return rpc.Backend{
 		Params: d.p, Open: d.snapshot, Pool: pool{d}, Network: network{d},
-		Mining: mining{d}, Convergence: agreement{d}, Control: control{d},
+		Mining: mining{d}, Branches: branches{d}, Convergence: agreement{d}, Control: control{d},
 	}
 }
 
@@ -122,22 +122,25 @@ func (p pool) has(id chain.Hash) (yes bool) {
 	return yes
 }
 
-// Try tells what Submit would say.
+// Try tells what Submit would say of each after those before it.
 func (p pool) Try(ctx context.Context, txs []*chain.Tx) []error {
 	errs := make([]error, len(txs))
-	checked := make([]chain.CheckedTx, len(txs))
+	var sound []chain.CheckedTx
 	for i, tx := range txs {
-		checked[i], errs[i] = chain.CheckTx(p.d.p, tx)
-	}
-	err := p.d.loop.do(ctx, func(chain.Time) {
-		for i := range checked {
-			if errs[i] == nil {
-				errs[i] = p.d.loop.node.Try(checked[i])
-			}
+		var checked chain.CheckedTx
+		if checked, errs[i] = chain.CheckTx(p.d.p, tx); errs[i] == nil {
+			sound = append(sound, checked)
 		}
-	})
+	}
+	var tried []error
+	err := p.d.loop.do(ctx, func(now chain.Time) { tried = p.d.loop.node.TryInOrder(now, sound) })
 	if err != nil {
 		return slices.Repeat([]error{err}, len(txs))
+	}
+	for i := range errs {
+		if errs[i] == nil {
+			errs[i], tried = tried[0], tried[1:]
+		}
 	}
 	return errs
 }

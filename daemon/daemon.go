@@ -25,6 +25,8 @@ import (
 type Store interface {
 	node.Store
 	Reader() (*store.Reader, error)
+	Get(name string) (value []byte, ok bool, err error)
+	Put(name string, value []byte) error
 }
 
 // Config is what a daemon is made from. The caller closes Store, after Close.
@@ -137,9 +139,13 @@ func (d *Daemon) newLoop() (*loop, error) {
 	if err != nil {
 		return nil, fmt.Errorf("host key: %w", err)
 	}
+	ruledOut, err := d.ruledOut()
+	if err != nil {
+		return nil, err
+	}
 	n, err := node.New(chain.Time(d.cfg.Clock().UnixMilli()), node.Config{
 		Params: d.p, Store: d.cfg.Store, Pool: d.cfg.Pool,
-		Peer: node.Peer(name), Agent: d.cfg.Network.Agent, Salt: rand.Uint64(),
+		Peer: node.Peer(name), Agent: d.cfg.Network.Agent, Salt: rand.Uint64(), RuledOut: ruledOut,
 	})
 	if err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ type Backend struct {
 	Pool        Pool
 	Network     Network
 	Mining      Mining
+	Branches    Branches
 	Convergence Convergence
 	Control     Control
 	Work        Work // nil: this node hands out no work
@@ -29,7 +30,7 @@ type Backend struct {
 func (b *Backend) check() error {
 	switch {
 	case b.Params == nil, b.Open == nil, b.Pool == nil, b.Network == nil,
-		b.Mining == nil, b.Convergence == nil, b.Control == nil:
+		b.Mining == nil, b.Branches == nil, b.Convergence == nil, b.Control == nil:
 		return errors.New("rpc: a part of the backend is missing")
 	}
 	return nil
@@ -57,6 +58,11 @@ type Index interface {
 	TxBlocks(chain.Hash) ([]chain.Hash, error)   // the blocks that hold a transaction, on every branch; none if it is unknown
 	Coins([]chain.OutPoint) (chain.Coins, error) // those that are unspent at the tip
 	Owned(chain.Address) ([]chain.Coin, error)   // an address's, unspent at the tip, in any order
+	// History lists what transactions of the best chain did to an address, newest
+	// first, at most most of them, all below a place.
+	History(a chain.Address, below Place, most int) ([]Deed, error)
+	// SetInfo reads every unspent coin.
+	SetInfo(context.Context) (SetInfo, error)
 }
 
 // Pool is what waits for a block.
@@ -64,7 +70,8 @@ type Pool interface {
 	// Submit checks a transaction, takes it into the pool as our own and tells the
 	// peers. A refusal is a *chain.RuleError or one of package node's reasons.
 	Submit(context.Context, *chain.Tx) error
-	// Try tells for each why Submit would refuse it, or nil. Nothing changes.
+	// Try tells for each why Submit would refuse it after those before it, or nil.
+	// Nothing changes.
 	Try(context.Context, []*chain.Tx) []error
 	Get(chain.Hash) (mempool.Entry, bool)
 	List() []mempool.Entry // in any order
@@ -91,6 +98,15 @@ type Mining interface {
 	// pay to an address, and returns their ids. It gives up after so many tries
 	// in all (0: never), with the blocks found until then.
 	Generate(ctx context.Context, n int, pay chain.Address, tries uint64) ([]chain.Hash, error)
+}
+
+// Branches is which branch we follow.
+type Branches interface {
+	Moved() <-chan struct{} // closed when the best chain moves next
+	// Invalidate follows no branch with this block until Reconsider; whoever knows
+	// no such block says node.ErrUnknown.
+	Invalidate(context.Context, chain.Hash) error
+	Reconsider(context.Context, chain.Hash) error
 }
 
 // Work is for other people's miners.

@@ -19,16 +19,18 @@ type kind struct {
 
 // The kinds, and what they are read as.
 var (
-	id        = kind{"id (64 hex digits)", "string", true, readID}             // chain.Hash
-	text      = kind{"text", "string", true, readText}                         // string
-	number    = kind{"number", "integer", false, readNumber}                   // int64
-	boolean   = kind{"true or false", "boolean", false, readBoolean}           // bool
-	verbosity = kind{"number, true or false", "integer", false, readVerbosity} // int64
-	address   = kind{"address", "string", true, readAddress}                   // chain.Address
-	rawTx     = kind{"transaction in hex", "string", true, readTx}             // *chain.Tx
-	rawTxs    = kind{"list of transactions in hex", "array", false, readTxs}   // []*chain.Tx
-	coins     = kind{"amount in CRN", "number", false, readAmount}             // chain.Amount
-	thing     = kind{"id of a transaction or block", "string", true, readID}   // chain.Hash
+	id        = kind{"id (64 hex digits)", "string", true, readID}              // chain.Hash
+	text      = kind{"text", "string", true, readText}                          // string
+	number    = kind{"number", "integer", false, readNumber}                    // int64
+	boolean   = kind{"true or false", "boolean", false, readBoolean}            // bool
+	verbosity = kind{"number, true or false", "integer", false, readVerbosity}  // int64
+	address   = kind{"address", "string", true, readAddress}                    // chain.Address
+	rawTx     = kind{"transaction in hex", "string", true, readTx}              // *chain.Tx
+	rawTxs    = kind{"list of transactions in hex", "array", false, readTxs}    // []*chain.Tx
+	coins     = kind{"amount in CRN", "number", false, readAmount}              // chain.Amount
+	blockName = kind{"id or height of a block", "string", false, readBlockName} // chain.Hash or int64
+	words     = kind{"list of texts", "array", false, readWords}                // []string
+	thing     = kind{"id of a transaction or block", "string", true, readID}    // chain.Hash
 )
 
 func wrongType(name string, raw json.RawMessage, want string) *Error {
@@ -164,4 +166,20 @@ func readAmount(_ *chain.Params, name string, raw json.RawMessage) (any, error) 
 		return nil, Errorf(WrongType, "%s: Invalid amount: %v", name, err)
 	}
 	return chain.Amount(a), nil
+}
+
+// readBlockName also reads a height.
+func readBlockName(p *chain.Params, name string, raw json.RawMessage) (any, error) {
+	if typeOf(raw) == "number" {
+		return readNumber(p, name, raw)
+	}
+	return readID(p, name, raw)
+}
+
+func readWords(_ *chain.Params, name string, raw json.RawMessage) (any, error) {
+	var list []string
+	if typeOf(raw) != "array" || json.Unmarshal(raw, &list) != nil {
+		return nil, wrongType(name, raw, "array of strings")
+	}
+	return list, nil
 }

@@ -14,6 +14,7 @@ func chainMethods() []method {
 		define("getnetworkparams", "The rules and the genesis of the network, as --network-file reads them.", getNetworkParams),
 		define("getblockcount", "The height of the best chain.", getBlockCount),
 		define("getbestblockhash", "The id of the last block of the best chain.", getBestBlockHash),
+		define("getdifficulty", "How much harder the tip's target is than Bitcoin's easiest.", getDifficulty),
 		define("getblockhash", "The id of the block at a height of the best chain.", getBlockHash,
 			param{name: "height", kind: number, doc: "0 is the genesis"}),
 		define("getblock", "A block: hex for verbosity 0, with the ids of its transactions for 1, with the transactions for 2.", getBlock,
@@ -22,13 +23,10 @@ func chainMethods() []method {
 		define("getblockheader", "A block's header and its place in the chain.", getBlockHeader,
 			param{name: "blockhash", kind: id, doc: "the block's id"},
 			param{name: "verbose", kind: verbosity, optional: true, doc: "false gives the 80 bytes in hex; default true"}),
+		define("getblockstats", "Sums and averages of a block's transactions, amounts in grains; the coinbase counts in txs and outs alone.", getBlockStats,
+			param{name: "hash_or_height", kind: blockName, doc: "the block's id, or its height on the best chain"},
+			param{name: "stats", kind: words, optional: true, doc: "names of those that are wanted; default: all"}),
 		define("getchaintips", "The end of every known branch.", getChainTips),
-		define("gettxout", "An unspent output, or null if it is spent or unknown.", getTxOut,
-			param{name: "txid", kind: id, doc: "the transaction's id"},
-			param{name: "n", kind: number, doc: "the output's index"},
-			param{name: "include_mempool", kind: boolean, optional: true, doc: "whether the pool counts; default true"}),
-		define("getaddresscoins", "The unspent outputs of an address on the best chain, oldest first.", getAddressCoins,
-			param{name: "address", kind: address, doc: "of this network"}),
 	}
 }
 
@@ -131,6 +129,11 @@ func getBlockCount(c *call) (uint64, error) {
 func getBestBlockHash(c *call) (chain.Hash, error) {
 	tip, err := c.tip()
 	return tip.ID, err
+}
+
+func getDifficulty(c *call) (float64, error) {
+	tip, err := c.tip()
+	return difficulty(tip.Bits), err
 }
 
 func (c *call) tip() (chain.State, error) {
@@ -387,116 +390,4 @@ func status(s node.Status, branch uint64) string {
 		return "headers-only"
 	}
 	return "valid-headers"
-}
-
-// TxOut is the result of gettxout.
-type TxOut struct {
-	Best          chain.Hash `json:"bestblock"`
-	Confirmations int64      `json:"confirmations"` // 0 in the pool
-	Value         Amount     `json:"value"`
-	Script        Script     `json:"scriptPubKey"`
-	Coinbase      bool       `json:"coinbase"`
-}
-
-func getTxOut(c *call) (*TxOut, error) {
-	index := arg[int64](c, 1)
-	if index < 0 || index >= 1<<32 {
-		return nil, Errorf(InvalidParameter, "n: an output's index lies between 0 and %d", uint32(1<<32-1))
-	}
-	at := chain.OutPoint{Tx: arg[chain.Hash](c, 0), Index: uint32(index)}
-	// The pool comes first: what a block takes out of it in between is then found
-	// in the chain.
-	var loose pooled
-	if argOr(c, 2, true) {
-		loose = c.pooled(at)
-	}
-	v, err := c.view()
-	if err != nil {
-		return nil, err
-	}
-	tip, err := v.Tip()
-	if err != nil {
-		return nil, err
-	}
-	found, err := v.Coins([]chain.OutPoint{at})
-	if err != nil || loose.spent {
-		return nil, err
-	}
-	out := &TxOut{Best: tip.State.ID}
-	coin, confirmed := found[at]
-	switch {
-	case confirmed:
-		out.Confirmations = int64(tip.State.Height-coin.Height) + 1
-	case loose.coin != nil:
-		coin = *loose.coin
-	default:
-		return nil, nil
-	}
-	out.Value, out.Script, out.Coinbase = Amount(coin.Value), script(c.Params, coin.Owner), coin.Coinbase
-	return out, nil
-}
-
-// pooled is what the pool says of a coin.
-type pooled struct {
-	spent bool        // a transaction of the pool spends it
-	coin  *chain.Coin // a transaction of the pool makes it
-}
-
-func (c *call) pooled(at chain.OutPoint) (p pooled) {
-	_, p.spent = c.Pool.Spender(at)
-	if w, ok := c.Pool.Get(at.Tx); ok && uint64(at.Index) < uint64(len(w.Tx.Tx().Outputs)) {
-		coin := w.Tx.Tx().Out(at.Tx, int(at.Index), 0)
-		p.coin = &coin
-	}
-	return p
-}
-
-// Coin is one element of the result of getaddresscoins.
-type Coin struct {
-	Tx            chain.Hash  `json:"txid"`
-	Index         uint32      `json:"vout"`
-	Amount        Amount      `json:"amount"`
-	Height        uint64      `json:"height"`
-	Coinbase      bool        `json:"coinbase"`
-	Confirmations int64       `json:"confirmations"`
-	Mature        bool        `json:"mature"`            // the next block may spend it
-	SpentBy       *chain.Hash `json:"spentby,omitempty"` // a transaction of the pool that spends it
-}
-
-func getAddressCoins(c *call) ([]Coin, error) {
-	v, err := c.view()
-	if err != nil {
-		return nil, err
-	}
-	tip, err := v.Tip()
-	if err != nil {
-		return nil, err
-	}
-	found, err := v.Owned(arg[chain.Address](c, 0))
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(found, byAge)
-	list := make([]Coin, len(found))
-	for i, coin := range found {
-		list[i] = Coin{
-			Tx: coin.Tx, Index: coin.Index, Amount: Amount(coin.Value), Height: coin.Height, Coinbase: coin.Coinbase,
-			Confirmations: int64(tip.State.Height-coin.Height) + 1,
-			Mature:        c.Params.Mature(coin, tip.State.Height+1),
-		}
-		if by, spent := c.Pool.Spender(coin.OutPoint); spent {
-			list[i].SpentBy = &by
-		}
-	}
-	return list, nil
-}
-
-func byAge(a, b chain.Coin) int {
-	if a.Height != b.Height {
-		if a.Height < b.Height {
-			return -1
-		}
-		return 1
-	}
-	return a.OutPoint.Compare(b.OutPoint)
 }

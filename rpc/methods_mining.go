@@ -10,9 +10,17 @@ import (
 func miningMethods() []method {
 	return []method{
 		define("getmininginfo", "Our own mining and the network's.", getMiningInfo),
+		define("getnetworkhashps", "Hashes a second of the whole network, guessed from the work of blocks and the time that they took.", getNetworkHashPS,
+			param{name: "nblocks", kind: number, optional: true, doc: "how many blocks; -1 is the default; default 120"},
+			param{name: "height", kind: number, optional: true, doc: "of the last of them; default -1, the tip"}),
+		define("getgenerate", "Whether our own mining is on.", func(c *call) (bool, error) { return c.Mining.Status().On, nil }),
+		define("gethashespersec", "Hashes a second of our own mining.", func(c *call) (uint64, error) { return c.Mining.Status().Hashrate, nil }),
 		slowly(define("setgenerate", "Switches our own mining on or off.", setGenerate,
 			param{name: "generate", kind: boolean, doc: "whether to mine"},
 			param{name: "genproclimit", kind: number, optional: true, doc: "threads; default: as many as before"})),
+		slowly(define("generate", "Finds blocks now that pay the node's own address, and returns their ids.", generate,
+			param{name: "nblocks", kind: number, doc: "how many, one after the other"},
+			param{name: "maxtries", kind: number, optional: true, doc: "nonces to try in all; default: no limit"})),
 		slowly(define("generatetoaddress", "Finds blocks now, and returns their ids.", generateToAddress,
 			param{name: "nblocks", kind: number, doc: "how many, one after the other"},
 			param{name: "address", kind: address, doc: "who is paid"},
@@ -55,7 +63,7 @@ func getMiningInfo(c *call) (*MiningInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	rate, err := networkRate(v, tip.State)
+	rate, err := networkRate(v, tip.State, usualRate)
 	if err != nil {
 		return nil, err
 	}
@@ -77,15 +85,46 @@ func next(p *chain.Params, tip chain.State) NextBlock {
 	return NextBlock{Height: tip.Height + 1, Bits: b, Target: target(b), Difficulty: difficulty(b)}
 }
 
-// networkRate is the work of the last 120 blocks over the time that they took, in
-// hashes a second. The genesis may be years old and does not count.
-func networkRate(v Snapshot, tip chain.State) (float64, error) {
-	first, err := stateAt(v, max(tip.Height, 121)-120)
-	if err != nil || first.Height >= tip.Height || first.Time >= tip.Time {
+// usualRate is how many blocks a guess of the network's hash rate looks at.
+const usualRate = 120
+
+func getNetworkHashPS(c *call) (float64, error) {
+	n, height := argOr(c, 0, int64(usualRate)), argOr(c, 1, int64(-1))
+	if n < -1 || n == 0 {
+		return 0, Errorf(InvalidParameter, "Invalid nblocks. Must be a positive number or -1.")
+	}
+	if n == -1 { // once "since the difficulty changed", which is every block here
+		n = usualRate
+	}
+	v, err := c.view()
+	if err != nil {
 		return 0, err
 	}
-	work := new(big.Int).Sub(tip.Work.Big(), first.Work.Big())
-	rate, _ := new(big.Rat).SetFrac(work, big.NewInt(int64(tip.Time-first.Time))).Float64()
+	end, err := v.Tip()
+	if err != nil {
+		return 0, err
+	}
+	last := end.State
+	if height < -1 || height > int64(last.Height) {
+		return 0, Errorf(InvalidParameter, "Block does not exist at specified height")
+	}
+	if height >= 0 {
+		if last, err = stateAt(v, uint64(height)); err != nil {
+			return 0, err
+		}
+	}
+	return networkRate(v, last, uint64(n))
+}
+
+// networkRate is the work of n blocks up to last over the time that they took, in
+// hashes a second. The genesis may be years old and does not count.
+func networkRate(v Snapshot, last chain.State, n uint64) (float64, error) {
+	first, err := stateAt(v, max(last.Height, n+1)-n)
+	if err != nil || first.Height >= last.Height || first.Time >= last.Time {
+		return 0, err
+	}
+	work := new(big.Int).Sub(last.Work.Big(), first.Work.Big())
+	rate, _ := new(big.Rat).SetFrac(work, big.NewInt(int64(last.Time-first.Time))).Float64()
 	return rate, nil
 }
 
@@ -126,7 +165,19 @@ func setGenerate(c *call) (any, error) {
 const maxGenerate = 100_000
 
 func generateToAddress(c *call) ([]chain.Hash, error) {
-	n, tries := arg[int64](c, 0), argOr(c, 2, int64(0))
+	return c.generate(arg[chain.Address](c, 1), argOr(c, 2, int64(0)))
+}
+
+func generate(c *call) ([]chain.Hash, error) {
+	pay := c.Mining.Status().Pay
+	if pay == nil {
+		return nil, Errorf(Misc, "nobody is paid for blocks: restart the node with --mine-to ADDRESS, or call generatetoaddress")
+	}
+	return c.generate(*pay, argOr(c, 1, int64(0)))
+}
+
+func (c *call) generate(pay chain.Address, tries int64) ([]chain.Hash, error) {
+	n := arg[int64](c, 0)
 	if n < 0 || n > maxGenerate {
 		return nil, Errorf(InvalidParameter, "nblocks: give a number from 0 to %d", maxGenerate)
 	}
@@ -136,6 +187,6 @@ func generateToAddress(c *call) ([]chain.Hash, error) {
 	if n == 0 {
 		return []chain.Hash{}, nil
 	}
-	ids, err := c.Mining.Generate(c.ctx, int(n), arg[chain.Address](c, 1), uint64(tries))
+	ids, err := c.Mining.Generate(c.ctx, int(n), pay, uint64(tries))
 	return list(ids), err
 }

@@ -11,6 +11,8 @@ func networkMethods() []method {
 	return []method{
 		define("getpeerinfo", "The connected peers.", getPeerInfo),
 		define("getconnectioncount", "How many peers are connected.", getConnectionCount),
+		define("getnettotals", "Bytes that went to and came from the peers that are connected now.", getNetTotals),
+		define("ping", "Does nothing: round trips are measured all the time, and getpeerinfo shows them.", func(*call) (any, error) { return nil, nil }),
 		define("getnetworkinfo", "Our own side of the network.", getNetworkInfo),
 		slowly(define("addnode", "Connects to a peer, or stops caring about one.", addNode,
 			param{name: "node", kind: text, doc: "its multiaddr, like /ip4/192.0.2.1/tcp/9421/p2p/12D3…"},
@@ -34,6 +36,22 @@ func getPeerInfo(c *call) ([]Peer, error) {
 }
 
 func getConnectionCount(c *call) (int, error) { return len(c.Network.Peers()), nil }
+
+// NetTotals is the result of getnettotals.
+type NetTotals struct {
+	Received uint64 `json:"totalbytesrecv"`
+	Sent     uint64 `json:"totalbytessent"`
+	Time     int64  `json:"timemillis"` // since 1970
+}
+
+func getNetTotals(c *call) (*NetTotals, error) {
+	t := &NetTotals{Time: time.Now().UnixMilli()}
+	for _, p := range c.Network.Peers() {
+		t.Received += p.Received
+		t.Sent += p.Sent
+	}
+	return t, nil
+}
 
 // protocolVersion is the last number in our protocols' names.
 const protocolVersion = 1

@@ -15,6 +15,12 @@ func poolMethods() []method {
 			param{name: "verbose", kind: boolean, optional: true, doc: "default false"}),
 		define("getmempoolentry", "A transaction of the pool.", getMempoolEntry,
 			param{name: "txid", kind: id, doc: "the transaction's id"}),
+		define("getmempoolancestors", "The transactions of the pool that one of them builds on.", getMempoolAncestors,
+			param{name: "txid", kind: id, doc: "the transaction's id"},
+			param{name: "verbose", kind: boolean, optional: true, doc: "true shows them as getmempoolentry does; default false"}),
+		define("getmempooldescendants", "The transactions of the pool that build on one of them.", getMempoolDescendants,
+			param{name: "txid", kind: id, doc: "the transaction's id"},
+			param{name: "verbose", kind: boolean, optional: true, doc: "true shows them as getmempoolentry does; default false"}),
 		define("getmempoolinfo", "The pool as a whole.", getMempoolInfo),
 	}
 }
@@ -67,20 +73,54 @@ func list[T any](s []T) []T {
 }
 
 func getRawMempool(c *call) (any, error) {
-	waiting := c.Pool.List()
-	if argOr(c, 0, false) {
+	return poolEntries(c.Pool.List(), argOr(c, 0, false)), nil
+}
+
+// poolEntries shows transactions of the pool: ids, best fee rate first, or all of
+// each.
+func poolEntries(waiting []mempool.Entry, verbose bool) any {
+	if verbose {
 		all := make(map[string]*PoolEntry, len(waiting))
 		for _, w := range waiting {
 			all[w.Tx.ID().String()] = poolEntry(w)
 		}
-		return all, nil
+		return all
 	}
 	slices.SortFunc(waiting, byFeeRate)
 	ids := make([]chain.Hash, len(waiting))
 	for i, w := range waiting {
 		ids[i] = w.Tx.ID()
 	}
-	return ids, nil
+	return ids
+}
+
+func getMempoolAncestors(c *call) (any, error) {
+	return c.kin(func(w mempool.Entry) []chain.Hash { return w.Parents })
+}
+
+func getMempoolDescendants(c *call) (any, error) {
+	return c.kin(func(w mempool.Entry) []chain.Hash { return w.Children })
+}
+
+// kin shows all that next leads to from a transaction of the pool, itself left
+// out. What leaves the pool meanwhile is left out too.
+func (c *call) kin(next func(mempool.Entry) []chain.Hash) (any, error) {
+	first, ok := c.Pool.Get(arg[chain.Hash](c, 0))
+	if !ok {
+		return nil, Errorf(NotFound, "Transaction not in mempool")
+	}
+	var found []mempool.Entry
+	seen := map[chain.Hash]bool{first.Tx.ID(): true}
+	for queue := next(first); len(queue) > 0; queue = queue[1:] {
+		w, ok := c.Pool.Get(queue[0])
+		if !ok || seen[queue[0]] {
+			continue
+		}
+		seen[queue[0]] = true
+		found = append(found, w)
+		queue = append(queue, next(w)...)
+	}
+	return poolEntries(found, argOr(c, 1, false)), nil
 }
 
 // byFeeRate puts the best payers first. It compares products of 128 bits: grains

@@ -1,6 +1,8 @@
 package rpc
 
 import (
+	"math"
+
 	"cairn/chain"
 )
 
@@ -89,4 +91,30 @@ type Agreement struct {
 	Quorum   *int64      `json:"quorum"`             // depth that more than half of them have at least
 	Conflict *chain.Hash `json:"conflict,omitempty"` // the transaction that rules it out under our tip
 	Reason   string      `json:"reason,omitempty"`   // the same in words
+}
+
+// Place is where a transaction stands on the best chain.
+type Place struct {
+	Height   uint64 `json:"height"`
+	Position uint32 `json:"position"` // in its block; 0 is the coinbase
+}
+
+// Newest is above every place.
+var Newest = Place{math.MaxUint64, math.MaxUint32}
+
+// Deed is what one transaction of the best chain did to one address.
+type Deed struct {
+	Place
+	Tx       chain.Hash
+	Received chain.Amount // by its outputs, in grains
+	Spent    chain.Amount // by its inputs, in grains
+}
+
+// SetInfo describes the set of unspent coins.
+type SetInfo struct {
+	Tip    chain.State
+	Coins  int
+	Txs    int          // transactions with an unspent output
+	Total  chain.Amount // in grains
+	Digest chain.Hash   // equal sets have equal ones
 }

@@ -63,8 +63,11 @@ var (
 func init() {
 	methods = slices.Concat(
 		group("Chain", chainMethods()),
+		group("Chain", coinMethods()),
+		group("Chain", branchMethods()),
 		group("Transactions", txMethods()),
 		group("Pool", poolMethods()),
+		group("Pool", feeMethods()),
 		group("Network", networkMethods()),
 		group("Mining", slices.Concat(miningMethods(), workMethods())),
 		group("Convergence", convergenceMethods()),

@@ -46,6 +46,9 @@ type world struct {
 	held    chan struct{} // closed when Generate waits
 	opening func()        // runs just before the next snapshot is opened, if not nil
 	deaf    bool          // Generate does not hear that the call is over
+	moved   chan struct{} // closed, and replaced, when the best chain moves
+	asked   chan struct{} // told whenever somebody takes moved, if not nil
+	whole   []chain.Hash  // the best chain before a block was ruled out, if one is
 	work    Work          // for miners, if not nil
 
 	names                      map[string]chain.CheckedBlock
@@ -58,7 +61,7 @@ func newWorld(t testing.TB) *world {
 	p := chaintest.Easy()
 	w := &world{
 		p: p, entries: map[chain.Hash]node.Entry{}, bodies: map[chain.Hash]chain.CheckedBlock{},
-		names: map[string]chain.CheckedBlock{}, pool: mempool.New(mempool.Config{}), active: true,
+		names: map[string]chain.CheckedBlock{}, pool: mempool.New(mempool.Config{}), active: true, moved: make(chan struct{}),
 		ledger: chaintest.Open(p), mining: MiningStatus{Hashrate: 1234, Threads: 2},
 	}
 	w.fromGenesis = chaintest.Funds(p, 0)
@@ -135,7 +138,7 @@ func must[T any](v T, err error) T {
 }
 
 func (w *world) backend() Backend {
-	return Backend{Params: w.p, Open: w.open, Pool: w, Network: wires{w}, Mining: mine{w}, Convergence: views{w}, Control: w, Work: w.work}
+	return Backend{Params: w.p, Open: w.open, Pool: w, Network: wires{w}, Mining: mine{w}, Branches: branches{w}, Convergence: views{w}, Control: w, Work: w.work}
 }
 
 // A moment sees the chain as it was when it was opened.
@@ -241,6 +244,93 @@ func (m *moment) Owned(a chain.Address) (coins []chain.Coin, err error) {
 		}
 	}
 	return coins, nil
+}
+
+func (m *moment) History(a chain.Address, below Place, most int) (deeds []Deed, err error) {
+	for h := len(m.best) - 1; h >= 0; h-- {
+		b, err := m.Body(m.best[h])
+		if err != nil {
+			return nil, err
+		}
+		for i, tx := range slices.Backward(describeAll(m.p, b)) {
+			at := Place{uint64(h), uint32(i)}
+			if at.Height > below.Height || at.Height == below.Height && at.Position >= below.Position || len(deeds) == most {
+				continue
+			}
+			if d, ok := m.deed(a, at, tx); ok {
+				deeds = append(deeds, d)
+			}
+		}
+	}
+	return deeds, nil
+}
+
+func (m *moment) deed(a chain.Address, at Place, tx *Tx) (d Deed, touched bool) {
+	d = Deed{Place: at, Tx: tx.ID}
+	name := m.p.FormatAddress(a)
+	for _, in := range tx.Inputs {
+		if in.Address == name {
+			d.Spent, touched = d.Spent+chain.Amount(*in.Value), true
+		}
+	}
+	for _, o := range tx.Outputs {
+		if o.Script.Address == name {
+			d.Received, touched = d.Received+chain.Amount(o.Value), true
+		}
+	}
+	return d, touched
+}
+
+func (m *moment) SetInfo(ctx context.Context) (info SetInfo, err error) {
+	tip, err := m.Tip()
+	txs := map[chain.Hash]bool{}
+	for o, c := range m.coins {
+		txs[o.Tx] = true
+		info.Total += c.Value
+	}
+	info.Tip, info.Coins, info.Txs, info.Digest = tip.State, len(m.coins), len(txs), chain.Hash{0xd1}
+	return info, errors.Join(err, ctx.Err())
+}
+
+// branches follows what is not ruled out, as far as that is a part of the best
+// chain.
+type branches struct{ *world }
+
+func (b branches) Moved() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.asked != nil {
+		b.asked <- struct{}{}
+	}
+	return b.moved
+}
+
+func (w *world) move() {
+	close(w.moved)
+	w.moved = make(chan struct{})
+}
+
+func (b branches) Invalidate(_ context.Context, id chain.Hash) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.Index(b.best, id)
+	if i < 0 {
+		return node.ErrUnknown
+	}
+	b.whole, b.best = b.best, b.best[:i]
+	b.move()
+	return nil
+}
+
+func (b branches) Reconsider(_ context.Context, id chain.Hash) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !slices.Contains(b.whole, id) {
+		return node.ErrUnknown
+	}
+	b.best = b.whole
+	b.move()
+	return nil
 }
 
 // The pool.
@@ -431,6 +521,7 @@ func (m mine) Generate(ctx context.Context, n int, pay chain.Address, tries uint
 		b := m.ledger.Add(chaintest.Plan{Name: "found", Pay: pay})
 		m.keep(b, node.Complete)
 		m.best = append(m.best, b.ID())
+		m.move()
 		ids = append(ids, b.ID())
 	}
 	return ids, nil
