@@ -31,6 +31,7 @@ type nodeOptions struct {
 	mine                      bool
 	mineTo, hashrate          string
 	rpc, rpcUser, rpcPassword string
+	stratum                   string
 	logLevel, logFormat       string
 }
 
@@ -57,6 +58,7 @@ func nodeCommand() *cobra.Command {
 	f.StringVar(&o.rpc, "rpc", "", "`HOST:PORT` for RPC (default loopback, the network's port)")
 	f.StringVar(&o.rpcUser, "rpc-user", "", "a name for RPC beside the cookie")
 	f.StringVar(&o.rpcPassword, "rpc-password", "", "its password; better set as CAIRN_RPC_PASSWORD")
+	f.StringVar(&o.stratum, "stratum", "", "`HOST:PORT`, or a port of this machine, for other people's miners (Stratum); default none")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&o.logFormat, "log-format", "text", "text or json")
 	return c
@@ -109,6 +111,11 @@ func serveNode(ctx context.Context, cmd *cobra.Command, o nodeOptions, dir strin
 	}
 	defer forget()
 	greet(cmd.OutOrStdout(), cfg.Params, cfg, dir, d.Network().Addrs(), server.Addr())
+	idle, err := serveMiners(cmd.OutOrStdout(), o.stratum, d, cfg)
+	if err != nil {
+		return err
+	}
+	defer idle()
 	select {
 	case <-ctx.Done():
 		cfg.Logger.Info("stopping")
