@@ -22,7 +22,7 @@ func mineCommand() *cobra.Command {
 			return did(cmd, "mining is off")
 		}),
 		query("status", "The node's own mining, and the network's", words(), mineStatus),
-		mineGenerateCommand())
+		mineGenerateCommand(), mineBenchCommand())
 }
 
 func mineStartCommand() *cobra.Command {
