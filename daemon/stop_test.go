@@ -215,9 +215,8 @@ func TestPeersMaySpeakBeforeTheNetworkIsThere(t *testing.T) {
 		cfg := config(t, p)
 		cfg.Open = func(ctx context.Context, c p2p.Config, h p2p.Handler) (*p2p.Network, error) {
 			h.Joined("early")
-			l := chaintest.Open(p)
-			orphan := l.Grow(3, "x", chaintest.Address(1))[0].Announce().Announcement()
-			h.GossipBlock(ctx, "early", orphan)
+			plan := chaintest.Plan{Txs: []*chain.Tx{pay(p, 2, 1000, 3)}} // to be asked for
+			h.GossipBlock(ctx, "early", chaintest.Block(p, p.GenesisState(), plan).Announce())
 			h.GossipTx(ctx, "early", pay(p, 0, 1000, 1))
 			if fails {
 				return nil, errDisk
