@@ -32,7 +32,7 @@ func (d *Daemon) tick() {
 // watchClock says once when our clock is behind, and once when it is right again.
 func (d *Daemon) watchClock() {
 	behind, bad := d.behind()
-	if bad == d.skewed {
+	if bad == d.skewed || d.life.Err() != nil {
 		return
 	}
 	d.skewed = bad
