@@ -6,7 +6,7 @@
 
 // func scanAVX2(feed *uint32, first uint32, masks *uint16, n int)
 // Requires: AVX, AVX2
-TEXT ·scanAVX2(SB), NOSPLIT, $512-32
+TEXT ·scanAVX2(SB), NOSPLIT, $544-32
 	MOVQ         feed+0(FP), AX
 	MOVL         first+8(FP), SI
 	MOVQ         masks+16(FP), CX
@@ -15,6 +15,7 @@ TEXT ·scanAVX2(SB), NOSPLIT, $512-32
 	VMOVD        SI, X15
 	VPBROADCASTD X15, Y15
 	VPADDD       64(BX), Y15, Y15
+	VMOVDQU      Y15, (SP)
 	TESTQ        DX, DX
 	JZ           done
 
@@ -22,19 +23,22 @@ batch:
 	MOVL $0x00000002, R10
 
 half:
-	VPSHUFB      (BX), Y15, Y8
-	VMOVDQU      Y8, 96(SP)
-	VPADDD       32(BX), Y15, Y15
+	VMOVDQU      (SP), Y8
+	VPADDD       32(BX), Y8, Y9
+	VMOVDQU      Y9, (SP)
+	VPSHUFB      (BX), Y8, Y8
+	VMOVDQU      Y8, 128(SP)
 	VPBROADCASTD 288(AX), Y11
-	VPADDD       96(SP), Y11, Y0
+	VPADDD       128(SP), Y11, Y0
 	VPBROADCASTD 292(AX), Y1
 	VPBROADCASTD 296(AX), Y2
 	VPBROADCASTD 300(AX), Y3
 	VPBROADCASTD 304(AX), Y11
-	VPADDD       96(SP), Y11, Y4
+	VPADDD       128(SP), Y11, Y4
 	VPBROADCASTD 308(AX), Y5
 	VPBROADCASTD 312(AX), Y6
-	VPBROADCASTD 416(AX), Y7
+	VPBROADCASTD 416(AX), Y15
+	VPBROADCASTD 420(AX), Y7
 	VPSRLD       $0x06, Y4, Y8
 	VPSLLD       $0x1a, Y4, Y9
 	VPXOR        Y9, Y8, Y8
@@ -46,12 +50,12 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSLLD       $0x07, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
+	VPADDD       Y8, Y15, Y15
 	VPXOR        Y5, Y6, Y8
 	VPAND        Y4, Y8, Y8
 	VPXOR        Y6, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPADDD       Y7, Y3, Y3
+	VPADDD       Y8, Y15, Y15
+	VPADDD       Y15, Y3, Y3
 	VPSRLD       $0x02, Y0, Y8
 	VPSLLD       $0x1e, Y0, Y9
 	VPXOR        Y9, Y8, Y8
@@ -63,13 +67,13 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSLLD       $0x0a, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
+	VPADDD       Y8, Y15, Y15
 	VPXOR        Y1, Y2, Y13
 	VPXOR        Y0, Y1, Y14
 	VPAND        Y14, Y13, Y13
 	VPXOR        Y1, Y13, Y13
-	VPADDD       Y13, Y7, Y7
-	VPBROADCASTD 420(AX), Y6
+	VPADDD       Y13, Y15, Y15
+	VPBROADCASTD 424(AX), Y6
 	VPSRLD       $0x06, Y3, Y8
 	VPSLLD       $0x1a, Y3, Y9
 	VPXOR        Y9, Y8, Y8
@@ -81,12 +85,47 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSLLD       $0x07, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
+	VPADDD       Y8, Y7, Y7
 	VPXOR        Y4, Y5, Y8
 	VPAND        Y3, Y8, Y8
 	VPXOR        Y5, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPSRLD       $0x02, Y15, Y8
+	VPSLLD       $0x1e, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y15, Y0, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y0, Y14, Y14
+	VPADDD       Y14, Y7, Y7
+	VPBROADCASTD 28(AX), Y11
+	VPADDD       Y4, Y11, Y5
+	VPSRLD       $0x06, Y2, Y8
+	VPSLLD       $0x1a, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y2, Y9
+	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
-	VPADDD       Y6, Y2, Y2
+	VPXOR        Y3, Y4, Y8
+	VPAND        Y2, Y8, Y8
+	VPXOR        Y4, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y1, Y1
 	VPSRLD       $0x02, Y7, Y8
 	VPSLLD       $0x1e, Y7, Y9
 	VPXOR        Y9, Y8, Y8
@@ -99,28 +138,29 @@ half:
 	VPSLLD       $0x0a, Y7, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
-	VPXOR        Y7, Y0, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
-	VPBROADCASTD 424(AX), Y5
-	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
+	VPXOR        Y7, Y15, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y15, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPBROADCASTD 32(AX), Y11
+	VPADDD       Y3, Y11, Y4
+	VPSRLD       $0x06, Y1, Y8
+	VPSLLD       $0x1a, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y2, Y9
+	VPSRLD       $0x0b, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
+	VPSLLD       $0x15, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y2, Y9
+	VPSRLD       $0x19, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
+	VPSLLD       $0x07, Y1, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
-	VPXOR        Y3, Y4, Y8
-	VPAND        Y2, Y8, Y8
-	VPXOR        Y4, Y8, Y8
+	VPXOR        Y2, Y3, Y8
+	VPAND        Y1, Y8, Y8
+	VPXOR        Y3, Y8, Y8
 	VPADDD       Y8, Y5, Y5
-	VPADDD       Y5, Y1, Y1
+	VPADDD       Y5, Y0, Y0
 	VPSRLD       $0x02, Y6, Y8
 	VPSLLD       $0x1e, Y6, Y9
 	VPXOR        Y9, Y8, Y8
@@ -133,29 +173,29 @@ half:
 	VPSLLD       $0x0a, Y6, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
-	VPXOR        Y6, Y7, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y7, Y13, Y13
-	VPADDD       Y13, Y5, Y5
-	VPBROADCASTD 28(AX), Y11
-	VPADDD       Y4, Y11, Y4
-	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
+	VPXOR        Y6, Y7, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y7, Y14, Y14
+	VPADDD       Y14, Y5, Y5
+	VPBROADCASTD 36(AX), Y11
+	VPADDD       Y2, Y11, Y3
+	VPSRLD       $0x06, Y0, Y8
+	VPSLLD       $0x1a, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y1, Y9
+	VPSRLD       $0x0b, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
+	VPSLLD       $0x15, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y1, Y9
+	VPSRLD       $0x19, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
+	VPSLLD       $0x07, Y0, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
-	VPXOR        Y2, Y3, Y8
-	VPAND        Y1, Y8, Y8
-	VPXOR        Y3, Y8, Y8
+	VPXOR        Y1, Y2, Y8
+	VPAND        Y0, Y8, Y8
+	VPXOR        Y2, Y8, Y8
 	VPADDD       Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
+	VPADDD       Y4, Y15, Y15
 	VPSRLD       $0x02, Y5, Y8
 	VPSLLD       $0x1e, Y5, Y9
 	VPXOR        Y9, Y8, Y8
@@ -168,27 +208,27 @@ half:
 	VPSLLD       $0x0a, Y5, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
-	VPXOR        Y5, Y6, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
-	VPBROADCASTD 32(AX), Y11
-	VPADDD       Y3, Y11, Y3
-	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
+	VPXOR        Y5, Y6, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y6, Y13, Y13
+	VPADDD       Y13, Y4, Y4
+	VPBROADCASTD 40(AX), Y11
+	VPADDD       Y1, Y11, Y2
+	VPSRLD       $0x06, Y15, Y8
+	VPSLLD       $0x1a, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y0, Y9
+	VPSRLD       $0x0b, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
+	VPSLLD       $0x15, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y0, Y9
+	VPSRLD       $0x19, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
+	VPSLLD       $0x07, Y15, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
-	VPXOR        Y1, Y2, Y8
-	VPAND        Y0, Y8, Y8
-	VPXOR        Y2, Y8, Y8
+	VPXOR        Y0, Y1, Y8
+	VPAND        Y15, Y8, Y8
+	VPXOR        Y1, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 	VPADDD       Y3, Y7, Y7
 	VPSRLD       $0x02, Y4, Y8
@@ -203,12 +243,12 @@ half:
 	VPSLLD       $0x0a, Y4, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
-	VPXOR        Y4, Y5, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y5, Y13, Y13
-	VPADDD       Y13, Y3, Y3
-	VPBROADCASTD 36(AX), Y11
-	VPADDD       Y2, Y11, Y2
+	VPXOR        Y4, Y5, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y5, Y14, Y14
+	VPADDD       Y14, Y3, Y3
+	VPBROADCASTD 44(AX), Y11
+	VPADDD       Y0, Y11, Y1
 	VPSRLD       $0x06, Y7, Y8
 	VPSLLD       $0x1a, Y7, Y9
 	VPXOR        Y9, Y8, Y8
@@ -221,9 +261,9 @@ half:
 	VPSLLD       $0x07, Y7, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
-	VPXOR        Y0, Y1, Y8
+	VPXOR        Y15, Y0, Y8
 	VPAND        Y7, Y8, Y8
-	VPXOR        Y1, Y8, Y8
+	VPXOR        Y0, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 	VPADDD       Y2, Y6, Y6
 	VPSRLD       $0x02, Y3, Y8
@@ -238,12 +278,12 @@ half:
 	VPSLLD       $0x0a, Y3, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
-	VPXOR        Y3, Y4, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
-	VPBROADCASTD 40(AX), Y11
-	VPADDD       Y1, Y11, Y1
+	VPXOR        Y3, Y4, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y4, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VPBROADCASTD 48(AX), Y11
+	VPADDD       Y15, Y11, Y0
 	VPSRLD       $0x06, Y6, Y8
 	VPSLLD       $0x1a, Y6, Y9
 	VPXOR        Y9, Y8, Y8
@@ -256,9 +296,9 @@ half:
 	VPSLLD       $0x07, Y6, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
-	VPXOR        Y7, Y0, Y8
+	VPXOR        Y7, Y15, Y8
 	VPAND        Y6, Y8, Y8
-	VPXOR        Y0, Y8, Y8
+	VPXOR        Y15, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VPSRLD       $0x02, Y2, Y8
@@ -273,12 +313,12 @@ half:
 	VPSLLD       $0x0a, Y2, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
-	VPXOR        Y2, Y3, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y3, Y13, Y13
-	VPADDD       Y13, Y1, Y1
-	VPBROADCASTD 44(AX), Y11
-	VPADDD       Y0, Y11, Y0
+	VPXOR        Y2, Y3, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y3, Y14, Y14
+	VPADDD       Y14, Y1, Y1
+	VPBROADCASTD 52(AX), Y11
+	VPADDD       Y7, Y11, Y15
 	VPSRLD       $0x06, Y5, Y8
 	VPSLLD       $0x1a, Y5, Y9
 	VPXOR        Y9, Y8, Y8
@@ -308,12 +348,12 @@ half:
 	VPSLLD       $0x0a, Y1, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
-	VPXOR        Y1, Y2, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
-	VPBROADCASTD 48(AX), Y11
-	VPADDD       Y7, Y11, Y7
+	VPXOR        Y1, Y2, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y2, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPBROADCASTD 56(AX), Y11
+	VPADDD       Y6, Y11, Y7
 	VPSRLD       $0x06, Y4, Y8
 	VPSLLD       $0x1a, Y4, Y9
 	VPXOR        Y9, Y8, Y8
@@ -325,12 +365,12 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSLLD       $0x07, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
+	VPADDD       Y8, Y15, Y15
 	VPXOR        Y5, Y6, Y8
 	VPAND        Y4, Y8, Y8
 	VPXOR        Y6, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPADDD       Y7, Y3, Y3
+	VPADDD       Y8, Y15, Y15
+	VPADDD       Y15, Y3, Y3
 	VPSRLD       $0x02, Y0, Y8
 	VPSLLD       $0x1e, Y0, Y9
 	VPXOR        Y9, Y8, Y8
@@ -342,13 +382,13 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSLLD       $0x0a, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y0, Y1, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y1, Y13, Y13
-	VPADDD       Y13, Y7, Y7
-	VPBROADCASTD 52(AX), Y11
-	VPADDD       Y6, Y11, Y6
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y0, Y1, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y1, Y14, Y14
+	VPADDD       Y14, Y15, Y15
+	VPBROADCASTD 60(AX), Y11
+	VPADDD       Y5, Y11, Y6
 	VPSRLD       $0x06, Y3, Y8
 	VPSLLD       $0x1a, Y3, Y9
 	VPXOR        Y9, Y8, Y8
@@ -360,12 +400,47 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSLLD       $0x07, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
+	VPADDD       Y8, Y7, Y7
 	VPXOR        Y4, Y5, Y8
 	VPAND        Y3, Y8, Y8
 	VPXOR        Y5, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPSRLD       $0x02, Y15, Y8
+	VPSLLD       $0x1e, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y15, Y0, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y0, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPBROADCASTD 64(AX), Y11
+	VPADDD       Y4, Y11, Y5
+	VPSRLD       $0x06, Y2, Y8
+	VPSLLD       $0x1a, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y2, Y9
+	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
-	VPADDD       Y6, Y2, Y2
+	VPXOR        Y3, Y4, Y8
+	VPAND        Y2, Y8, Y8
+	VPXOR        Y4, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y1, Y1
 	VPSRLD       $0x02, Y7, Y8
 	VPSLLD       $0x1e, Y7, Y9
 	VPXOR        Y9, Y8, Y8
@@ -378,29 +453,29 @@ half:
 	VPSLLD       $0x0a, Y7, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
-	VPXOR        Y7, Y0, Y13
+	VPXOR        Y7, Y15, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y0, Y14, Y14
+	VPXOR        Y15, Y14, Y14
 	VPADDD       Y14, Y6, Y6
-	VPBROADCASTD 56(AX), Y11
-	VPADDD       Y5, Y11, Y5
-	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
+	VPBROADCASTD 68(AX), Y11
+	VPADDD       Y3, Y11, Y4
+	VPSRLD       $0x06, Y1, Y8
+	VPSLLD       $0x1a, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y2, Y9
+	VPSRLD       $0x0b, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
+	VPSLLD       $0x15, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y2, Y9
+	VPSRLD       $0x19, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
+	VPSLLD       $0x07, Y1, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
-	VPXOR        Y3, Y4, Y8
-	VPAND        Y2, Y8, Y8
-	VPXOR        Y4, Y8, Y8
+	VPXOR        Y2, Y3, Y8
+	VPAND        Y1, Y8, Y8
+	VPXOR        Y3, Y8, Y8
 	VPADDD       Y8, Y5, Y5
-	VPADDD       Y5, Y1, Y1
+	VPADDD       Y5, Y0, Y0
 	VPSRLD       $0x02, Y6, Y8
 	VPSLLD       $0x1e, Y6, Y9
 	VPXOR        Y9, Y8, Y8
@@ -417,112 +492,7 @@ half:
 	VPAND        Y14, Y13, Y13
 	VPXOR        Y7, Y13, Y13
 	VPADDD       Y13, Y5, Y5
-	VPBROADCASTD 60(AX), Y11
-	VPADDD       Y4, Y11, Y4
-	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y2, Y3, Y8
-	VPAND        Y1, Y8, Y8
-	VPXOR        Y3, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
-	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y5, Y6, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
-	VPBROADCASTD 64(AX), Y11
-	VPADDD       Y3, Y11, Y3
-	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y1, Y2, Y8
-	VPAND        Y0, Y8, Y8
-	VPXOR        Y2, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y4, Y5, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y5, Y13, Y13
-	VPADDD       Y13, Y3, Y3
-	VPBROADCASTD 68(AX), Y11
-	VPADDD       Y2, Y11, Y2
-	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y0, Y1, Y8
-	VPAND        Y7, Y8, Y8
-	VPXOR        Y1, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPADDD       Y2, Y6, Y6
-	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y3, Y4, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
-	VMOVDQU      96(SP), Y10
+	VMOVDQU      128(SP), Y10
 	VPSRLD       $0x07, Y10, Y8
 	VPSLLD       $0x19, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -535,10 +505,147 @@ half:
 	VMOVDQU      Y8, Y12
 	VPBROADCASTD 440(AX), Y11
 	VPADDD       Y12, Y11, Y12
-	VMOVDQU      Y12, 64(SP)
+	VMOVDQU      Y12, 96(SP)
 	VPBROADCASTD 72(AX), Y11
-	VPADDD       64(SP), Y11, Y11
-	VPADDD       Y11, Y1, Y1
+	VPADDD       Y2, Y11, Y3
+	VPADDD       96(SP), Y3, Y3
+	VPSRLD       $0x06, Y0, Y8
+	VPSLLD       $0x1a, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPXOR        Y1, Y2, Y8
+	VPAND        Y0, Y8, Y8
+	VPXOR        Y2, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPADDD       Y4, Y15, Y15
+	VPSRLD       $0x02, Y5, Y8
+	VPSLLD       $0x1e, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPXOR        Y5, Y6, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y6, Y14, Y14
+	VPADDD       Y14, Y4, Y4
+	VPBROADCASTD 444(AX), Y11
+	VPADDD       128(SP), Y11, Y12
+	VMOVDQU      Y12, 128(SP)
+	VPBROADCASTD 76(AX), Y11
+	VPADDD       Y1, Y11, Y2
+	VPADDD       128(SP), Y2, Y2
+	VPSRLD       $0x06, Y15, Y8
+	VPSLLD       $0x1a, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPXOR        Y0, Y1, Y8
+	VPAND        Y15, Y8, Y8
+	VPXOR        Y1, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VPSRLD       $0x02, Y4, Y8
+	VPSLLD       $0x1e, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPXOR        Y4, Y5, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y5, Y13, Y13
+	VPADDD       Y13, Y3, Y3
+	VMOVDQU      96(SP), Y10
+	VPSRLD       $0x11, Y10, Y8
+	VPSLLD       $0x0f, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0d, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0a, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VMOVDQU      Y8, Y12
+	VPBROADCASTD 96(BX), Y11
+	VPADDD       Y12, Y11, Y12
+	VMOVDQU      Y12, 160(SP)
+	VPBROADCASTD 80(AX), Y11
+	VPADDD       Y0, Y11, Y1
+	VPADDD       160(SP), Y1, Y1
+	VPSRLD       $0x06, Y7, Y8
+	VPSLLD       $0x1a, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPXOR        Y15, Y0, Y8
+	VPAND        Y7, Y8, Y8
+	VPXOR        Y0, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPADDD       Y2, Y6, Y6
+	VPSRLD       $0x02, Y3, Y8
+	VPSLLD       $0x1e, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPXOR        Y3, Y4, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPADDD       Y14, Y2, Y2
+	VMOVDQU      128(SP), Y10
+	VPSRLD       $0x11, Y10, Y8
+	VPSLLD       $0x0f, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0d, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0a, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VMOVDQU      Y8, Y12
+	VMOVDQU      Y12, 192(SP)
+	VPBROADCASTD 84(AX), Y11
+	VPADDD       Y15, Y11, Y0
+	VPADDD       192(SP), Y0, Y0
 	VPSRLD       $0x06, Y6, Y8
 	VPSLLD       $0x1a, Y6, Y9
 	VPXOR        Y9, Y8, Y8
@@ -551,9 +658,9 @@ half:
 	VPSLLD       $0x07, Y6, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
-	VPXOR        Y7, Y0, Y8
+	VPXOR        Y7, Y15, Y8
 	VPAND        Y6, Y8, Y8
-	VPXOR        Y0, Y8, Y8
+	VPXOR        Y15, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VPSRLD       $0x02, Y2, Y8
@@ -572,144 +679,7 @@ half:
 	VPAND        Y14, Y13, Y13
 	VPXOR        Y3, Y13, Y13
 	VPADDD       Y13, Y1, Y1
-	VPBROADCASTD 444(AX), Y11
-	VPADDD       96(SP), Y11, Y12
-	VMOVDQU      Y12, 96(SP)
-	VPBROADCASTD 76(AX), Y11
-	VPADDD       96(SP), Y11, Y11
-	VPADDD       Y11, Y0, Y0
-	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPXOR        Y6, Y7, Y8
-	VPAND        Y5, Y8, Y8
-	VPXOR        Y7, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPADDD       Y0, Y4, Y4
-	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPXOR        Y1, Y2, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
-	VMOVDQU      64(SP), Y10
-	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VMOVDQU      Y8, Y12
-	VPBROADCASTD 96(BX), Y11
-	VPADDD       Y12, Y11, Y12
-	VMOVDQU      Y12, 128(SP)
-	VPBROADCASTD 80(AX), Y11
-	VPADDD       128(SP), Y11, Y11
-	VPADDD       Y11, Y7, Y7
-	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y5, Y6, Y8
-	VPAND        Y4, Y8, Y8
-	VPXOR        Y6, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPADDD       Y7, Y3, Y3
-	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y0, Y1, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y1, Y13, Y13
-	VPADDD       Y13, Y7, Y7
-	VMOVDQU      96(SP), Y10
-	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VMOVDQU      Y8, Y12
-	VMOVDQU      Y12, 160(SP)
-	VPBROADCASTD 84(AX), Y11
-	VPADDD       160(SP), Y11, Y11
-	VPADDD       Y11, Y6, Y6
-	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y4, Y5, Y8
-	VPAND        Y3, Y8, Y8
-	VPXOR        Y5, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y7, Y0, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
-	VMOVDQU      128(SP), Y10
+	VMOVDQU      160(SP), Y10
 	VPSRLD       $0x11, Y10, Y8
 	VPSLLD       $0x0f, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -722,44 +692,44 @@ half:
 	VMOVDQU      Y8, Y12
 	VPBROADCASTD 100(BX), Y11
 	VPADDD       Y12, Y11, Y12
-	VMOVDQU      Y12, 192(SP)
+	VMOVDQU      Y12, 224(SP)
 	VPBROADCASTD 88(AX), Y11
-	VPADDD       192(SP), Y11, Y11
-	VPADDD       Y11, Y5, Y5
-	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
+	VPADDD       Y7, Y11, Y15
+	VPADDD       224(SP), Y15, Y15
+	VPSRLD       $0x06, Y5, Y8
+	VPSLLD       $0x1a, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y2, Y9
+	VPSRLD       $0x0b, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
+	VPSLLD       $0x15, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y2, Y9
+	VPSRLD       $0x19, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
+	VPSLLD       $0x07, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPXOR        Y3, Y4, Y8
-	VPAND        Y2, Y8, Y8
-	VPXOR        Y4, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPADDD       Y5, Y1, Y1
-	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y9
+	VPADDD       Y8, Y0, Y0
+	VPXOR        Y6, Y7, Y8
+	VPAND        Y5, Y8, Y8
+	VPXOR        Y7, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPADDD       Y0, Y4, Y4
+	VPSRLD       $0x02, Y1, Y8
+	VPSLLD       $0x1e, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y6, Y9
+	VPSRLD       $0x0d, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y6, Y9
+	VPSLLD       $0x13, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y6, Y9
+	VPSRLD       $0x16, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y6, Y9
+	VPSLLD       $0x0a, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPXOR        Y6, Y7, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y7, Y13, Y13
-	VPADDD       Y13, Y5, Y5
-	VMOVDQU      160(SP), Y10
+	VPADDD       Y8, Y0, Y0
+	VPXOR        Y1, Y2, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y2, Y14, Y14
+	VPADDD       Y14, Y0, Y0
+	VMOVDQU      192(SP), Y10
 	VPSRLD       $0x11, Y10, Y8
 	VPSLLD       $0x0f, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -772,44 +742,44 @@ half:
 	VMOVDQU      Y8, Y12
 	VPBROADCASTD 460(AX), Y11
 	VPADDD       Y12, Y11, Y12
-	VMOVDQU      Y12, 224(SP)
+	VMOVDQU      Y12, 256(SP)
 	VPBROADCASTD 92(AX), Y11
-	VPADDD       224(SP), Y11, Y11
-	VPADDD       Y11, Y4, Y4
-	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
+	VPADDD       Y6, Y11, Y7
+	VPADDD       256(SP), Y7, Y7
+	VPSRLD       $0x06, Y4, Y8
+	VPSLLD       $0x1a, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y1, Y9
+	VPSRLD       $0x0b, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
+	VPSLLD       $0x15, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y1, Y9
+	VPSRLD       $0x19, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
+	VPSLLD       $0x07, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y2, Y3, Y8
-	VPAND        Y1, Y8, Y8
-	VPXOR        Y3, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
-	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y9
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y5, Y6, Y8
+	VPAND        Y4, Y8, Y8
+	VPXOR        Y6, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPADDD       Y15, Y3, Y3
+	VPSRLD       $0x02, Y0, Y8
+	VPSLLD       $0x1e, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y5, Y9
+	VPSRLD       $0x0d, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y5, Y9
+	VPSLLD       $0x13, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y5, Y9
+	VPSRLD       $0x16, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y5, Y9
+	VPSLLD       $0x0a, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y5, Y6, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
-	VMOVDQU      192(SP), Y10
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y0, Y1, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y1, Y13, Y13
+	VPADDD       Y13, Y15, Y15
+	VMOVDQU      224(SP), Y10
 	VPSRLD       $0x11, Y10, Y8
 	VPSLLD       $0x0f, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -822,10 +792,154 @@ half:
 	VMOVDQU      Y8, Y12
 	VPBROADCASTD 464(AX), Y11
 	VPADDD       Y12, Y11, Y12
-	VMOVDQU      Y12, 256(SP)
+	VMOVDQU      Y12, 288(SP)
 	VPBROADCASTD 96(AX), Y11
-	VPADDD       256(SP), Y11, Y11
-	VPADDD       Y11, Y3, Y3
+	VPADDD       Y5, Y11, Y6
+	VPADDD       288(SP), Y6, Y6
+	VPSRLD       $0x06, Y3, Y8
+	VPSLLD       $0x1a, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y4, Y5, Y8
+	VPAND        Y3, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPSRLD       $0x02, Y15, Y8
+	VPSLLD       $0x1e, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y15, Y0, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y0, Y14, Y14
+	VPADDD       Y14, Y7, Y7
+	VMOVDQU      256(SP), Y10
+	VPSRLD       $0x11, Y10, Y8
+	VPSLLD       $0x0f, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0d, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0a, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       96(SP), Y8, Y12
+	VMOVDQU      Y12, 320(SP)
+	VPBROADCASTD 100(AX), Y11
+	VPADDD       Y4, Y11, Y5
+	VPADDD       320(SP), Y5, Y5
+	VPSRLD       $0x06, Y2, Y8
+	VPSLLD       $0x1a, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPXOR        Y3, Y4, Y8
+	VPAND        Y2, Y8, Y8
+	VPXOR        Y4, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y1, Y1
+	VPSRLD       $0x02, Y7, Y8
+	VPSLLD       $0x1e, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPXOR        Y7, Y15, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y15, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      288(SP), Y10
+	VPSRLD       $0x11, Y10, Y8
+	VPSLLD       $0x0f, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0d, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0a, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       128(SP), Y8, Y12
+	VMOVDQU      Y12, 352(SP)
+	VPBROADCASTD 104(AX), Y11
+	VPADDD       Y3, Y11, Y4
+	VPADDD       352(SP), Y4, Y4
+	VPSRLD       $0x06, Y1, Y8
+	VPSLLD       $0x1a, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPXOR        Y2, Y3, Y8
+	VPAND        Y1, Y8, Y8
+	VPXOR        Y3, Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPSRLD       $0x02, Y6, Y8
+	VPSLLD       $0x1e, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPXOR        Y6, Y7, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y7, Y14, Y14
+	VPADDD       Y14, Y5, Y5
+	VMOVDQU      320(SP), Y10
+	VPSRLD       $0x11, Y10, Y8
+	VPSLLD       $0x0f, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0d, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0a, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       160(SP), Y8, Y12
+	VMOVDQU      Y12, 384(SP)
+	VPBROADCASTD 108(AX), Y11
+	VPADDD       Y2, Y11, Y3
+	VPADDD       384(SP), Y3, Y3
 	VPSRLD       $0x06, Y0, Y8
 	VPSLLD       $0x1a, Y0, Y9
 	VPXOR        Y9, Y8, Y8
@@ -837,10 +951,58 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSLLD       $0x07, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
+	VPADDD       Y8, Y4, Y4
 	VPXOR        Y1, Y2, Y8
 	VPAND        Y0, Y8, Y8
 	VPXOR        Y2, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPADDD       Y4, Y15, Y15
+	VPSRLD       $0x02, Y5, Y8
+	VPSLLD       $0x1e, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPXOR        Y5, Y6, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y6, Y13, Y13
+	VPADDD       Y13, Y4, Y4
+	VMOVDQU      352(SP), Y10
+	VPSRLD       $0x11, Y10, Y8
+	VPSLLD       $0x0f, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0d, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0a, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       192(SP), Y8, Y12
+	VMOVDQU      Y12, 416(SP)
+	VPBROADCASTD 112(AX), Y11
+	VPADDD       Y1, Y11, Y2
+	VPADDD       416(SP), Y2, Y2
+	VPSRLD       $0x06, Y15, Y8
+	VPSLLD       $0x1a, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPXOR        Y0, Y1, Y8
+	VPAND        Y15, Y8, Y8
+	VPXOR        Y1, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 	VPADDD       Y3, Y7, Y7
 	VPSRLD       $0x02, Y4, Y8
@@ -855,11 +1017,11 @@ half:
 	VPSLLD       $0x0a, Y4, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
-	VPXOR        Y4, Y5, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y5, Y13, Y13
-	VPADDD       Y13, Y3, Y3
-	VMOVDQU      224(SP), Y10
+	VPXOR        Y4, Y5, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y5, Y14, Y14
+	VPADDD       Y14, Y3, Y3
+	VMOVDQU      384(SP), Y10
 	VPSRLD       $0x11, Y10, Y8
 	VPSLLD       $0x0f, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -869,11 +1031,11 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       64(SP), Y8, Y12
-	VMOVDQU      Y12, 288(SP)
-	VPBROADCASTD 100(AX), Y11
-	VPADDD       288(SP), Y11, Y11
-	VPADDD       Y11, Y2, Y2
+	VPADDD       224(SP), Y8, Y12
+	VMOVDQU      Y12, 448(SP)
+	VPBROADCASTD 116(AX), Y11
+	VPADDD       Y0, Y11, Y1
+	VPADDD       448(SP), Y1, Y1
 	VPSRLD       $0x06, Y7, Y8
 	VPSLLD       $0x1a, Y7, Y9
 	VPXOR        Y9, Y8, Y8
@@ -886,9 +1048,9 @@ half:
 	VPSLLD       $0x07, Y7, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
-	VPXOR        Y0, Y1, Y8
+	VPXOR        Y15, Y0, Y8
 	VPAND        Y7, Y8, Y8
-	VPXOR        Y1, Y8, Y8
+	VPXOR        Y0, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 	VPADDD       Y2, Y6, Y6
 	VPSRLD       $0x02, Y3, Y8
@@ -903,11 +1065,11 @@ half:
 	VPSLLD       $0x0a, Y3, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
-	VPXOR        Y3, Y4, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
-	VMOVDQU      256(SP), Y10
+	VPXOR        Y3, Y4, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y4, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VMOVDQU      416(SP), Y10
 	VPSRLD       $0x11, Y10, Y8
 	VPSLLD       $0x0f, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -917,11 +1079,13 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       96(SP), Y8, Y12
-	VMOVDQU      Y12, 320(SP)
-	VPBROADCASTD 104(AX), Y11
-	VPADDD       320(SP), Y11, Y11
-	VPADDD       Y11, Y1, Y1
+	VPADDD       256(SP), Y8, Y12
+	VPBROADCASTD 104(BX), Y11
+	VPADDD       Y12, Y11, Y12
+	VMOVDQU      Y12, 480(SP)
+	VPBROADCASTD 120(AX), Y11
+	VPADDD       Y15, Y11, Y0
+	VPADDD       480(SP), Y0, Y0
 	VPSRLD       $0x06, Y6, Y8
 	VPSLLD       $0x1a, Y6, Y9
 	VPXOR        Y9, Y8, Y8
@@ -934,9 +1098,9 @@ half:
 	VPSLLD       $0x07, Y6, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
-	VPXOR        Y7, Y0, Y8
+	VPXOR        Y7, Y15, Y8
 	VPAND        Y6, Y8, Y8
-	VPXOR        Y0, Y8, Y8
+	VPXOR        Y15, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VPSRLD       $0x02, Y2, Y8
@@ -951,11 +1115,11 @@ half:
 	VPSLLD       $0x0a, Y2, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
-	VPXOR        Y2, Y3, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y3, Y13, Y13
-	VPADDD       Y13, Y1, Y1
-	VMOVDQU      288(SP), Y10
+	VPXOR        Y2, Y3, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y3, Y14, Y14
+	VPADDD       Y14, Y1, Y1
+	VMOVDQU      448(SP), Y10
 	VPSRLD       $0x11, Y10, Y8
 	VPSLLD       $0x0f, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -965,11 +1129,13 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       128(SP), Y8, Y12
-	VMOVDQU      Y12, 352(SP)
-	VPBROADCASTD 108(AX), Y11
-	VPADDD       352(SP), Y11, Y11
-	VPADDD       Y11, Y0, Y0
+	VPADDD       288(SP), Y8, Y12
+	VPBROADCASTD 492(AX), Y11
+	VPADDD       Y12, Y11, Y12
+	VMOVDQU      Y12, 512(SP)
+	VPBROADCASTD 124(AX), Y11
+	VPADDD       Y7, Y11, Y15
+	VPADDD       512(SP), Y15, Y15
 	VPSRLD       $0x06, Y5, Y8
 	VPSLLD       $0x1a, Y5, Y9
 	VPXOR        Y9, Y8, Y8
@@ -999,11 +1165,11 @@ half:
 	VPSLLD       $0x0a, Y1, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
-	VPXOR        Y1, Y2, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
-	VMOVDQU      320(SP), Y10
+	VPXOR        Y1, Y2, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y2, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VMOVDQU      480(SP), Y10
 	VPSRLD       $0x11, Y10, Y8
 	VPSLLD       $0x0f, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1013,11 +1179,13 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       160(SP), Y8, Y12
-	VMOVDQU      Y12, 384(SP)
-	VPBROADCASTD 112(AX), Y11
-	VPADDD       384(SP), Y11, Y11
-	VPADDD       Y11, Y7, Y7
+	VPADDD       320(SP), Y8, Y12
+	VPBROADCASTD 496(AX), Y11
+	VPADDD       Y12, Y11, Y12
+	VMOVDQU      Y12, 32(SP)
+	VPBROADCASTD 128(AX), Y11
+	VPADDD       Y6, Y11, Y7
+	VPADDD       32(SP), Y7, Y7
 	VPSRLD       $0x06, Y4, Y8
 	VPSLLD       $0x1a, Y4, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1029,12 +1197,12 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSLLD       $0x07, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
+	VPADDD       Y8, Y15, Y15
 	VPXOR        Y5, Y6, Y8
 	VPAND        Y4, Y8, Y8
 	VPXOR        Y6, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPADDD       Y7, Y3, Y3
+	VPADDD       Y8, Y15, Y15
+	VPADDD       Y15, Y3, Y3
 	VPSRLD       $0x02, Y0, Y8
 	VPSLLD       $0x1e, Y0, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1046,210 +1214,12 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSLLD       $0x0a, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y0, Y1, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y1, Y13, Y13
-	VPADDD       Y13, Y7, Y7
-	VMOVDQU      352(SP), Y10
-	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       192(SP), Y8, Y12
-	VMOVDQU      Y12, 416(SP)
-	VPBROADCASTD 116(AX), Y11
-	VPADDD       416(SP), Y11, Y11
-	VPADDD       Y11, Y6, Y6
-	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y4, Y5, Y8
-	VPAND        Y3, Y8, Y8
-	VPXOR        Y5, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y7, Y0, Y13
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y0, Y1, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
-	VMOVDQU      384(SP), Y10
-	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       224(SP), Y8, Y12
-	VPBROADCASTD 104(BX), Y11
-	VPADDD       Y12, Y11, Y12
-	VMOVDQU      Y12, 448(SP)
-	VPBROADCASTD 120(AX), Y11
-	VPADDD       448(SP), Y11, Y11
-	VPADDD       Y11, Y5, Y5
-	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPXOR        Y3, Y4, Y8
-	VPAND        Y2, Y8, Y8
-	VPXOR        Y4, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPADDD       Y5, Y1, Y1
-	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPXOR        Y6, Y7, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y7, Y13, Y13
-	VPADDD       Y13, Y5, Y5
-	VMOVDQU      416(SP), Y10
-	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       256(SP), Y8, Y12
-	VPBROADCASTD 492(AX), Y11
-	VPADDD       Y12, Y11, Y12
-	VMOVDQU      Y12, 480(SP)
-	VPBROADCASTD 124(AX), Y11
-	VPADDD       480(SP), Y11, Y11
-	VPADDD       Y11, Y4, Y4
-	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y2, Y3, Y8
-	VPAND        Y1, Y8, Y8
-	VPXOR        Y3, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
-	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y5, Y6, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
-	VMOVDQU      448(SP), Y10
-	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       288(SP), Y8, Y12
-	VPBROADCASTD 496(AX), Y11
-	VPADDD       Y12, Y11, Y12
-	VMOVDQU      Y12, (SP)
-	VPBROADCASTD 128(AX), Y11
-	VPADDD       (SP), Y11, Y11
-	VPADDD       Y11, Y3, Y3
-	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y1, Y2, Y8
-	VPAND        Y0, Y8, Y8
-	VPXOR        Y2, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y4, Y5, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y5, Y13, Y13
-	VPADDD       Y13, Y3, Y3
-	VMOVDQU      64(SP), Y10
+	VPXOR        Y1, Y14, Y14
+	VPADDD       Y14, Y15, Y15
+	VMOVDQU      96(SP), Y10
 	VPSRLD       $0x07, Y10, Y8
 	VPSLLD       $0x19, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1259,8 +1229,8 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       320(SP), Y8, Y12
-	VMOVDQU      480(SP), Y10
+	VPADDD       352(SP), Y8, Y12
+	VMOVDQU      512(SP), Y10
 	VPSRLD       $0x11, Y10, Y8
 	VPSLLD       $0x0f, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1273,104 +1243,43 @@ half:
 	VPADDD       Y8, Y12, Y12
 	VPBROADCASTD 500(AX), Y11
 	VPADDD       Y12, Y11, Y12
-	VMOVDQU      Y12, 32(SP)
-	VPBROADCASTD 132(AX), Y11
-	VPADDD       32(SP), Y11, Y11
-	VPADDD       Y11, Y2, Y2
-	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y0, Y1, Y8
-	VPAND        Y7, Y8, Y8
-	VPXOR        Y1, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPADDD       Y2, Y6, Y6
-	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y3, Y4, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
-	VMOVDQU      352(SP), Y12
-	VPADDD       64(SP), Y12, Y12
-	VMOVDQU      96(SP), Y10
-	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y12, Y12
-	VMOVDQU      (SP), Y10
-	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 64(SP)
-	VPBROADCASTD 136(AX), Y11
-	VPADDD       64(SP), Y11, Y11
-	VPADDD       Y11, Y1, Y1
-	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y9
+	VPBROADCASTD 132(AX), Y11
+	VPADDD       Y5, Y11, Y6
+	VPADDD       64(SP), Y6, Y6
+	VPSRLD       $0x06, Y3, Y8
+	VPSLLD       $0x1a, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y6, Y9
+	VPSRLD       $0x0b, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y6, Y9
+	VPSLLD       $0x15, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y6, Y9
+	VPSRLD       $0x19, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y6, Y9
+	VPSLLD       $0x07, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPXOR        Y7, Y0, Y8
-	VPAND        Y6, Y8, Y8
-	VPXOR        Y0, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPADDD       Y1, Y5, Y5
-	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y9
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y4, Y5, Y8
+	VPAND        Y3, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPSRLD       $0x02, Y15, Y8
+	VPSLLD       $0x1e, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y2, Y9
+	VPSRLD       $0x0d, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y2, Y9
+	VPSLLD       $0x13, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y2, Y9
+	VPSRLD       $0x16, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y2, Y9
+	VPSLLD       $0x0a, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPXOR        Y2, Y3, Y14
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y15, Y0, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y3, Y13, Y13
-	VPADDD       Y13, Y1, Y1
+	VPXOR        Y0, Y13, Y13
+	VPADDD       Y13, Y7, Y7
 	VMOVDQU      384(SP), Y12
 	VPADDD       96(SP), Y12, Y12
 	VMOVDQU      128(SP), Y10
@@ -1396,42 +1305,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 96(SP)
-	VPBROADCASTD 140(AX), Y11
-	VPADDD       96(SP), Y11, Y11
-	VPADDD       Y11, Y0, Y0
-	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y9
+	VPBROADCASTD 136(AX), Y11
+	VPADDD       Y4, Y11, Y5
+	VPADDD       96(SP), Y5, Y5
+	VPSRLD       $0x06, Y2, Y8
+	VPSLLD       $0x1a, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y5, Y9
+	VPSRLD       $0x0b, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y5, Y9
+	VPSLLD       $0x15, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y5, Y9
+	VPSRLD       $0x19, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y5, Y9
+	VPSLLD       $0x07, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPXOR        Y6, Y7, Y8
-	VPAND        Y5, Y8, Y8
-	VPXOR        Y7, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPADDD       Y0, Y4, Y4
-	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y9
+	VPADDD       Y8, Y6, Y6
+	VPXOR        Y3, Y4, Y8
+	VPAND        Y2, Y8, Y8
+	VPXOR        Y4, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y1, Y1
+	VPSRLD       $0x02, Y7, Y8
+	VPSLLD       $0x1e, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y1, Y9
+	VPSRLD       $0x0d, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y1, Y9
+	VPSLLD       $0x13, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y1, Y9
+	VPSRLD       $0x16, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y1, Y9
+	VPSLLD       $0x0a, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPXOR        Y1, Y2, Y13
+	VPADDD       Y8, Y6, Y6
+	VPXOR        Y7, Y15, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
+	VPXOR        Y15, Y14, Y14
+	VPADDD       Y14, Y6, Y6
 	VMOVDQU      416(SP), Y12
 	VPADDD       128(SP), Y12, Y12
 	VMOVDQU      160(SP), Y10
@@ -1457,42 +1366,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 128(SP)
-	VPBROADCASTD 144(AX), Y11
-	VPADDD       128(SP), Y11, Y11
-	VPADDD       Y11, Y7, Y7
-	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y9
+	VPBROADCASTD 140(AX), Y11
+	VPADDD       Y3, Y11, Y4
+	VPADDD       128(SP), Y4, Y4
+	VPSRLD       $0x06, Y1, Y8
+	VPSLLD       $0x1a, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y4, Y9
+	VPSRLD       $0x0b, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y4, Y9
+	VPSLLD       $0x15, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y4, Y9
+	VPSRLD       $0x19, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y4, Y9
+	VPSLLD       $0x07, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y5, Y6, Y8
-	VPAND        Y4, Y8, Y8
-	VPXOR        Y6, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPADDD       Y7, Y3, Y3
-	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y9
+	VPADDD       Y8, Y5, Y5
+	VPXOR        Y2, Y3, Y8
+	VPAND        Y1, Y8, Y8
+	VPXOR        Y3, Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPSRLD       $0x02, Y6, Y8
+	VPSLLD       $0x1e, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y0, Y9
+	VPSRLD       $0x0d, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y0, Y9
+	VPSLLD       $0x13, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y0, Y9
+	VPSRLD       $0x16, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y0, Y9
+	VPSLLD       $0x0a, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y0, Y1, Y14
+	VPADDD       Y8, Y5, Y5
+	VPXOR        Y6, Y7, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y1, Y13, Y13
-	VPADDD       Y13, Y7, Y7
+	VPXOR        Y7, Y13, Y13
+	VPADDD       Y13, Y5, Y5
 	VMOVDQU      448(SP), Y12
 	VPADDD       160(SP), Y12, Y12
 	VMOVDQU      192(SP), Y10
@@ -1518,42 +1427,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 160(SP)
-	VPBROADCASTD 148(AX), Y11
-	VPADDD       160(SP), Y11, Y11
-	VPADDD       Y11, Y6, Y6
-	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
+	VPBROADCASTD 144(AX), Y11
+	VPADDD       Y2, Y11, Y3
+	VPADDD       160(SP), Y3, Y3
+	VPSRLD       $0x06, Y0, Y8
+	VPSLLD       $0x1a, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y3, Y9
+	VPSRLD       $0x0b, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
+	VPSLLD       $0x15, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y3, Y9
+	VPSRLD       $0x19, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
+	VPSLLD       $0x07, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y4, Y5, Y8
-	VPAND        Y3, Y8, Y8
-	VPXOR        Y5, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
+	VPADDD       Y8, Y4, Y4
+	VPXOR        Y1, Y2, Y8
+	VPAND        Y0, Y8, Y8
+	VPXOR        Y2, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPADDD       Y4, Y15, Y15
+	VPSRLD       $0x02, Y5, Y8
+	VPSLLD       $0x1e, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y7, Y9
+	VPSRLD       $0x0d, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
+	VPSLLD       $0x13, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y7, Y9
+	VPSRLD       $0x16, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
+	VPSLLD       $0x0a, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y7, Y0, Y13
+	VPADDD       Y8, Y4, Y4
+	VPXOR        Y5, Y6, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
+	VPXOR        Y6, Y14, Y14
+	VPADDD       Y14, Y4, Y4
 	VMOVDQU      480(SP), Y12
 	VPADDD       192(SP), Y12, Y12
 	VMOVDQU      224(SP), Y10
@@ -1579,43 +1488,43 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 192(SP)
-	VPBROADCASTD 152(AX), Y11
-	VPADDD       192(SP), Y11, Y11
-	VPADDD       Y11, Y5, Y5
-	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
+	VPBROADCASTD 148(AX), Y11
+	VPADDD       Y1, Y11, Y2
+	VPADDD       192(SP), Y2, Y2
+	VPSRLD       $0x06, Y15, Y8
+	VPSLLD       $0x1a, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y2, Y9
+	VPSRLD       $0x0b, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
+	VPSLLD       $0x15, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y2, Y9
+	VPSRLD       $0x19, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
+	VPSLLD       $0x07, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPXOR        Y3, Y4, Y8
-	VPAND        Y2, Y8, Y8
-	VPXOR        Y4, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPADDD       Y5, Y1, Y1
-	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y9
+	VPADDD       Y8, Y3, Y3
+	VPXOR        Y0, Y1, Y8
+	VPAND        Y15, Y8, Y8
+	VPXOR        Y1, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VPSRLD       $0x02, Y4, Y8
+	VPSLLD       $0x1e, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y6, Y9
+	VPSRLD       $0x0d, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y6, Y9
+	VPSLLD       $0x13, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y6, Y9
+	VPSRLD       $0x16, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y6, Y9
+	VPSLLD       $0x0a, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPXOR        Y6, Y7, Y14
+	VPADDD       Y8, Y3, Y3
+	VPXOR        Y4, Y5, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y7, Y13, Y13
-	VPADDD       Y13, Y5, Y5
-	VMOVDQU      (SP), Y12
+	VPXOR        Y5, Y13, Y13
+	VPADDD       Y13, Y3, Y3
+	VMOVDQU      512(SP), Y12
 	VPADDD       224(SP), Y12, Y12
 	VMOVDQU      256(SP), Y10
 	VPSRLD       $0x07, Y10, Y8
@@ -1640,42 +1549,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 224(SP)
-	VPBROADCASTD 156(AX), Y11
-	VPADDD       224(SP), Y11, Y11
-	VPADDD       Y11, Y4, Y4
-	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
+	VPBROADCASTD 152(AX), Y11
+	VPADDD       Y0, Y11, Y1
+	VPADDD       224(SP), Y1, Y1
+	VPSRLD       $0x06, Y7, Y8
+	VPSLLD       $0x1a, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y1, Y9
+	VPSRLD       $0x0b, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
+	VPSLLD       $0x15, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y1, Y9
+	VPSRLD       $0x19, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
+	VPSLLD       $0x07, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y2, Y3, Y8
-	VPAND        Y1, Y8, Y8
-	VPXOR        Y3, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
-	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y9
+	VPADDD       Y8, Y2, Y2
+	VPXOR        Y15, Y0, Y8
+	VPAND        Y7, Y8, Y8
+	VPXOR        Y0, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPADDD       Y2, Y6, Y6
+	VPSRLD       $0x02, Y3, Y8
+	VPSLLD       $0x1e, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y5, Y9
+	VPSRLD       $0x0d, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y5, Y9
+	VPSLLD       $0x13, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y5, Y9
+	VPSRLD       $0x16, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y5, Y9
+	VPSLLD       $0x0a, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y5, Y6, Y13
+	VPADDD       Y8, Y2, Y2
+	VPXOR        Y3, Y4, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
+	VPXOR        Y4, Y14, Y14
+	VPADDD       Y14, Y2, Y2
 	VMOVDQU      32(SP), Y12
 	VPADDD       256(SP), Y12, Y12
 	VMOVDQU      288(SP), Y10
@@ -1701,42 +1610,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 256(SP)
-	VPBROADCASTD 160(AX), Y11
-	VPADDD       256(SP), Y11, Y11
-	VPADDD       Y11, Y3, Y3
-	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
+	VPBROADCASTD 156(AX), Y11
+	VPADDD       Y15, Y11, Y0
+	VPADDD       256(SP), Y0, Y0
+	VPSRLD       $0x06, Y6, Y8
+	VPSLLD       $0x1a, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y0, Y9
+	VPSRLD       $0x0b, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
+	VPSLLD       $0x15, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y0, Y9
+	VPSRLD       $0x19, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
+	VPSLLD       $0x07, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y1, Y2, Y8
-	VPAND        Y0, Y8, Y8
-	VPXOR        Y2, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y9
+	VPADDD       Y8, Y1, Y1
+	VPXOR        Y7, Y15, Y8
+	VPAND        Y6, Y8, Y8
+	VPXOR        Y15, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	VPSRLD       $0x02, Y2, Y8
+	VPSLLD       $0x1e, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y4, Y9
+	VPSRLD       $0x0d, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y4, Y9
+	VPSLLD       $0x13, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y4, Y9
+	VPSRLD       $0x16, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y4, Y9
+	VPSLLD       $0x0a, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y4, Y5, Y14
+	VPADDD       Y8, Y1, Y1
+	VPXOR        Y2, Y3, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y5, Y13, Y13
-	VPADDD       Y13, Y3, Y3
+	VPXOR        Y3, Y13, Y13
+	VPADDD       Y13, Y1, Y1
 	VMOVDQU      64(SP), Y12
 	VPADDD       288(SP), Y12, Y12
 	VMOVDQU      320(SP), Y10
@@ -1762,131 +1671,9 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 288(SP)
-	VPBROADCASTD 164(AX), Y11
-	VPADDD       288(SP), Y11, Y11
-	VPADDD       Y11, Y2, Y2
-	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y0, Y1, Y8
-	VPAND        Y7, Y8, Y8
-	VPXOR        Y1, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPADDD       Y2, Y6, Y6
-	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y3, Y4, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
-	VMOVDQU      96(SP), Y12
-	VPADDD       320(SP), Y12, Y12
-	VMOVDQU      352(SP), Y10
-	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y12, Y12
-	VMOVDQU      256(SP), Y10
-	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y12, Y12
-	VMOVDQU      Y12, 320(SP)
-	VPBROADCASTD 168(AX), Y11
-	VPADDD       320(SP), Y11, Y11
-	VPADDD       Y11, Y1, Y1
-	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPXOR        Y7, Y0, Y8
-	VPAND        Y6, Y8, Y8
-	VPXOR        Y0, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPADDD       Y1, Y5, Y5
-	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPXOR        Y2, Y3, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y3, Y13, Y13
-	VPADDD       Y13, Y1, Y1
-	VMOVDQU      128(SP), Y12
-	VPADDD       352(SP), Y12, Y12
-	VMOVDQU      384(SP), Y10
-	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y12, Y12
-	VMOVDQU      288(SP), Y10
-	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y12, Y12
-	VMOVDQU      Y12, 352(SP)
-	VPBROADCASTD 172(AX), Y11
-	VPADDD       352(SP), Y11, Y11
-	VPADDD       Y11, Y0, Y0
+	VPBROADCASTD 160(AX), Y11
+	VPADDD       Y7, Y11, Y15
+	VPADDD       288(SP), Y15, Y15
 	VPSRLD       $0x06, Y5, Y8
 	VPSLLD       $0x1a, Y5, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1920,6 +1707,128 @@ half:
 	VPAND        Y13, Y14, Y14
 	VPXOR        Y2, Y14, Y14
 	VPADDD       Y14, Y0, Y0
+	VMOVDQU      96(SP), Y12
+	VPADDD       320(SP), Y12, Y12
+	VMOVDQU      352(SP), Y10
+	VPSRLD       $0x07, Y10, Y8
+	VPSLLD       $0x19, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0e, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x03, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y12, Y12
+	VMOVDQU      256(SP), Y10
+	VPSRLD       $0x11, Y10, Y8
+	VPSLLD       $0x0f, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0d, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0a, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y12, Y12
+	VMOVDQU      Y12, 320(SP)
+	VPBROADCASTD 164(AX), Y11
+	VPADDD       Y6, Y11, Y7
+	VPADDD       320(SP), Y7, Y7
+	VPSRLD       $0x06, Y4, Y8
+	VPSLLD       $0x1a, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y5, Y6, Y8
+	VPAND        Y4, Y8, Y8
+	VPXOR        Y6, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPADDD       Y15, Y3, Y3
+	VPSRLD       $0x02, Y0, Y8
+	VPSLLD       $0x1e, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y0, Y1, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y1, Y13, Y13
+	VPADDD       Y13, Y15, Y15
+	VMOVDQU      128(SP), Y12
+	VPADDD       352(SP), Y12, Y12
+	VMOVDQU      384(SP), Y10
+	VPSRLD       $0x07, Y10, Y8
+	VPSLLD       $0x19, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0e, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x03, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y12, Y12
+	VMOVDQU      288(SP), Y10
+	VPSRLD       $0x11, Y10, Y8
+	VPSLLD       $0x0f, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0d, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0a, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y12, Y12
+	VMOVDQU      Y12, 352(SP)
+	VPBROADCASTD 168(AX), Y11
+	VPADDD       Y5, Y11, Y6
+	VPADDD       352(SP), Y6, Y6
+	VPSRLD       $0x06, Y3, Y8
+	VPSLLD       $0x1a, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y4, Y5, Y8
+	VPAND        Y3, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPSRLD       $0x02, Y15, Y8
+	VPSLLD       $0x1e, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y15, Y0, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y0, Y14, Y14
+	VPADDD       Y14, Y7, Y7
 	VMOVDQU      160(SP), Y12
 	VPADDD       384(SP), Y12, Y12
 	VMOVDQU      416(SP), Y10
@@ -1945,42 +1854,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 384(SP)
-	VPBROADCASTD 176(AX), Y11
-	VPADDD       384(SP), Y11, Y11
-	VPADDD       Y11, Y7, Y7
-	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y9
+	VPBROADCASTD 172(AX), Y11
+	VPADDD       Y4, Y11, Y5
+	VPADDD       384(SP), Y5, Y5
+	VPSRLD       $0x06, Y2, Y8
+	VPSLLD       $0x1a, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y4, Y9
+	VPSRLD       $0x0b, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y4, Y9
+	VPSLLD       $0x15, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y4, Y9
+	VPSRLD       $0x19, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y4, Y9
+	VPSLLD       $0x07, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y5, Y6, Y8
-	VPAND        Y4, Y8, Y8
-	VPXOR        Y6, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPADDD       Y7, Y3, Y3
-	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y9
+	VPADDD       Y8, Y6, Y6
+	VPXOR        Y3, Y4, Y8
+	VPAND        Y2, Y8, Y8
+	VPXOR        Y4, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y1, Y1
+	VPSRLD       $0x02, Y7, Y8
+	VPSLLD       $0x1e, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y0, Y9
+	VPSRLD       $0x0d, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y0, Y9
+	VPSLLD       $0x13, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y0, Y9
+	VPSRLD       $0x16, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y0, Y9
+	VPSLLD       $0x0a, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y0, Y1, Y14
+	VPADDD       Y8, Y6, Y6
+	VPXOR        Y7, Y15, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y1, Y13, Y13
-	VPADDD       Y13, Y7, Y7
+	VPXOR        Y15, Y13, Y13
+	VPADDD       Y13, Y6, Y6
 	VMOVDQU      192(SP), Y12
 	VPADDD       416(SP), Y12, Y12
 	VMOVDQU      448(SP), Y10
@@ -2006,42 +1915,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 416(SP)
-	VPBROADCASTD 180(AX), Y11
-	VPADDD       416(SP), Y11, Y11
-	VPADDD       Y11, Y6, Y6
-	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
+	VPBROADCASTD 176(AX), Y11
+	VPADDD       Y3, Y11, Y4
+	VPADDD       416(SP), Y4, Y4
+	VPSRLD       $0x06, Y1, Y8
+	VPSLLD       $0x1a, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y3, Y9
+	VPSRLD       $0x0b, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
+	VPSLLD       $0x15, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y3, Y9
+	VPSRLD       $0x19, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
+	VPSLLD       $0x07, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y4, Y5, Y8
-	VPAND        Y3, Y8, Y8
-	VPXOR        Y5, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
+	VPADDD       Y8, Y5, Y5
+	VPXOR        Y2, Y3, Y8
+	VPAND        Y1, Y8, Y8
+	VPXOR        Y3, Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPSRLD       $0x02, Y6, Y8
+	VPSLLD       $0x1e, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y7, Y9
+	VPSRLD       $0x0d, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
+	VPSLLD       $0x13, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y7, Y9
+	VPSRLD       $0x16, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
+	VPSLLD       $0x0a, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y7, Y0, Y13
+	VPADDD       Y8, Y5, Y5
+	VPXOR        Y6, Y7, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
+	VPXOR        Y7, Y14, Y14
+	VPADDD       Y14, Y5, Y5
 	VMOVDQU      224(SP), Y12
 	VPADDD       448(SP), Y12, Y12
 	VMOVDQU      480(SP), Y10
@@ -2067,45 +1976,45 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 448(SP)
-	VPBROADCASTD 184(AX), Y11
-	VPADDD       448(SP), Y11, Y11
-	VPADDD       Y11, Y5, Y5
-	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
+	VPBROADCASTD 180(AX), Y11
+	VPADDD       Y2, Y11, Y3
+	VPADDD       448(SP), Y3, Y3
+	VPSRLD       $0x06, Y0, Y8
+	VPSLLD       $0x1a, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y2, Y9
+	VPSRLD       $0x0b, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
+	VPSLLD       $0x15, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y2, Y9
+	VPSRLD       $0x19, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
+	VPSLLD       $0x07, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPXOR        Y3, Y4, Y8
-	VPAND        Y2, Y8, Y8
-	VPXOR        Y4, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPADDD       Y5, Y1, Y1
-	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y9
+	VPADDD       Y8, Y4, Y4
+	VPXOR        Y1, Y2, Y8
+	VPAND        Y0, Y8, Y8
+	VPXOR        Y2, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPADDD       Y4, Y15, Y15
+	VPSRLD       $0x02, Y5, Y8
+	VPSLLD       $0x1e, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y6, Y9
+	VPSRLD       $0x0d, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y6, Y9
+	VPSLLD       $0x13, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y6, Y9
+	VPSRLD       $0x16, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y6, Y9
+	VPSLLD       $0x0a, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPXOR        Y6, Y7, Y14
+	VPADDD       Y8, Y4, Y4
+	VPXOR        Y5, Y6, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y7, Y13, Y13
-	VPADDD       Y13, Y5, Y5
+	VPXOR        Y6, Y13, Y13
+	VPADDD       Y13, Y4, Y4
 	VMOVDQU      256(SP), Y12
 	VPADDD       480(SP), Y12, Y12
-	VMOVDQU      (SP), Y10
+	VMOVDQU      512(SP), Y10
 	VPSRLD       $0x07, Y10, Y8
 	VPSLLD       $0x19, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2128,44 +2037,44 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 480(SP)
-	VPBROADCASTD 188(AX), Y11
-	VPADDD       480(SP), Y11, Y11
-	VPADDD       Y11, Y4, Y4
-	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
+	VPBROADCASTD 184(AX), Y11
+	VPADDD       Y1, Y11, Y2
+	VPADDD       480(SP), Y2, Y2
+	VPSRLD       $0x06, Y15, Y8
+	VPSLLD       $0x1a, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y1, Y9
+	VPSRLD       $0x0b, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
+	VPSLLD       $0x15, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y1, Y9
+	VPSRLD       $0x19, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
+	VPSLLD       $0x07, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y2, Y3, Y8
-	VPAND        Y1, Y8, Y8
-	VPXOR        Y3, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
-	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y9
+	VPADDD       Y8, Y3, Y3
+	VPXOR        Y0, Y1, Y8
+	VPAND        Y15, Y8, Y8
+	VPXOR        Y1, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VPSRLD       $0x02, Y4, Y8
+	VPSLLD       $0x1e, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y5, Y9
+	VPSRLD       $0x0d, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y5, Y9
+	VPSLLD       $0x13, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y5, Y9
+	VPSRLD       $0x16, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y5, Y9
+	VPSLLD       $0x0a, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y5, Y6, Y13
+	VPADDD       Y8, Y3, Y3
+	VPXOR        Y4, Y5, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
+	VPXOR        Y5, Y14, Y14
+	VPADDD       Y14, Y3, Y3
 	VMOVDQU      288(SP), Y12
-	VPADDD       (SP), Y12, Y12
+	VPADDD       512(SP), Y12, Y12
 	VMOVDQU      32(SP), Y10
 	VPSRLD       $0x07, Y10, Y8
 	VPSLLD       $0x19, Y10, Y9
@@ -2188,43 +2097,43 @@ half:
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
-	VMOVDQU      Y12, (SP)
-	VPBROADCASTD 192(AX), Y11
-	VPADDD       (SP), Y11, Y11
-	VPADDD       Y11, Y3, Y3
-	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
+	VMOVDQU      Y12, 512(SP)
+	VPBROADCASTD 188(AX), Y11
+	VPADDD       Y0, Y11, Y1
+	VPADDD       512(SP), Y1, Y1
+	VPSRLD       $0x06, Y7, Y8
+	VPSLLD       $0x1a, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y0, Y9
+	VPSRLD       $0x0b, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
+	VPSLLD       $0x15, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y0, Y9
+	VPSRLD       $0x19, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
+	VPSLLD       $0x07, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y1, Y2, Y8
-	VPAND        Y0, Y8, Y8
-	VPXOR        Y2, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y9
+	VPADDD       Y8, Y2, Y2
+	VPXOR        Y15, Y0, Y8
+	VPAND        Y7, Y8, Y8
+	VPXOR        Y0, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPADDD       Y2, Y6, Y6
+	VPSRLD       $0x02, Y3, Y8
+	VPSLLD       $0x1e, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y4, Y9
+	VPSRLD       $0x0d, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y4, Y9
+	VPSLLD       $0x13, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y4, Y9
+	VPSRLD       $0x16, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y4, Y9
+	VPSLLD       $0x0a, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y4, Y5, Y14
+	VPADDD       Y8, Y2, Y2
+	VPXOR        Y3, Y4, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y5, Y13, Y13
-	VPADDD       Y13, Y3, Y3
+	VPXOR        Y4, Y13, Y13
+	VPADDD       Y13, Y2, Y2
 	VMOVDQU      320(SP), Y12
 	VPADDD       32(SP), Y12, Y12
 	VMOVDQU      64(SP), Y10
@@ -2250,70 +2159,9 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 32(SP)
-	VPBROADCASTD 196(AX), Y11
-	VPADDD       32(SP), Y11, Y11
-	VPADDD       Y11, Y2, Y2
-	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y0, Y1, Y8
-	VPAND        Y7, Y8, Y8
-	VPXOR        Y1, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPADDD       Y2, Y6, Y6
-	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y3, Y4, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
-	VMOVDQU      352(SP), Y12
-	VPADDD       64(SP), Y12, Y12
-	VMOVDQU      96(SP), Y10
-	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y12, Y12
-	VMOVDQU      (SP), Y10
-	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y12, Y12
-	VMOVDQU      Y12, 64(SP)
-	VPBROADCASTD 200(AX), Y11
-	VPADDD       64(SP), Y11, Y11
-	VPADDD       Y11, Y1, Y1
+	VPBROADCASTD 192(AX), Y11
+	VPADDD       Y15, Y11, Y0
+	VPADDD       32(SP), Y0, Y0
 	VPSRLD       $0x06, Y6, Y8
 	VPSLLD       $0x1a, Y6, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2326,9 +2174,9 @@ half:
 	VPSLLD       $0x07, Y6, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
-	VPXOR        Y7, Y0, Y8
+	VPXOR        Y7, Y15, Y8
 	VPAND        Y6, Y8, Y8
-	VPXOR        Y0, Y8, Y8
+	VPXOR        Y15, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VPSRLD       $0x02, Y2, Y8
@@ -2343,13 +2191,13 @@ half:
 	VPSLLD       $0x0a, Y2, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
-	VPXOR        Y2, Y3, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y3, Y13, Y13
-	VPADDD       Y13, Y1, Y1
-	VMOVDQU      384(SP), Y12
-	VPADDD       96(SP), Y12, Y12
-	VMOVDQU      128(SP), Y10
+	VPXOR        Y2, Y3, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y3, Y14, Y14
+	VPADDD       Y14, Y1, Y1
+	VMOVDQU      352(SP), Y12
+	VPADDD       64(SP), Y12, Y12
+	VMOVDQU      96(SP), Y10
 	VPSRLD       $0x07, Y10, Y8
 	VPSLLD       $0x19, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2360,7 +2208,7 @@ half:
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
-	VMOVDQU      32(SP), Y10
+	VMOVDQU      512(SP), Y10
 	VPSRLD       $0x11, Y10, Y8
 	VPSLLD       $0x0f, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2371,10 +2219,10 @@ half:
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
-	VMOVDQU      Y12, 96(SP)
-	VPBROADCASTD 204(AX), Y11
-	VPADDD       96(SP), Y11, Y11
-	VPADDD       Y11, Y0, Y0
+	VMOVDQU      Y12, 64(SP)
+	VPBROADCASTD 196(AX), Y11
+	VPADDD       Y7, Y11, Y15
+	VPADDD       64(SP), Y15, Y15
 	VPSRLD       $0x06, Y5, Y8
 	VPSLLD       $0x1a, Y5, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2404,10 +2252,71 @@ half:
 	VPSLLD       $0x0a, Y1, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
-	VPXOR        Y1, Y2, Y13
+	VPXOR        Y1, Y2, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y2, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VMOVDQU      384(SP), Y12
+	VPADDD       96(SP), Y12, Y12
+	VMOVDQU      128(SP), Y10
+	VPSRLD       $0x07, Y10, Y8
+	VPSLLD       $0x19, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0e, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x03, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y12, Y12
+	VMOVDQU      32(SP), Y10
+	VPSRLD       $0x11, Y10, Y8
+	VPSLLD       $0x0f, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0d, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0a, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y12, Y12
+	VMOVDQU      Y12, 96(SP)
+	VPBROADCASTD 200(AX), Y11
+	VPADDD       Y6, Y11, Y7
+	VPADDD       96(SP), Y7, Y7
+	VPSRLD       $0x06, Y4, Y8
+	VPSLLD       $0x1a, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y5, Y6, Y8
+	VPAND        Y4, Y8, Y8
+	VPXOR        Y6, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPADDD       Y15, Y3, Y3
+	VPSRLD       $0x02, Y0, Y8
+	VPSLLD       $0x1e, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y0, Y1, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
+	VPXOR        Y1, Y14, Y14
+	VPADDD       Y14, Y15, Y15
 	VMOVDQU      416(SP), Y12
 	VPADDD       128(SP), Y12, Y12
 	VMOVDQU      160(SP), Y10
@@ -2433,41 +2342,41 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 128(SP)
-	VPBROADCASTD 208(AX), Y11
-	VPADDD       128(SP), Y11, Y11
-	VPADDD       Y11, Y7, Y7
-	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y9
+	VPBROADCASTD 204(AX), Y11
+	VPADDD       Y5, Y11, Y6
+	VPADDD       128(SP), Y6, Y6
+	VPSRLD       $0x06, Y3, Y8
+	VPSLLD       $0x1a, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y4, Y9
+	VPSRLD       $0x0b, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y4, Y9
+	VPSLLD       $0x15, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y4, Y9
+	VPSRLD       $0x19, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y5, Y6, Y8
-	VPAND        Y4, Y8, Y8
-	VPXOR        Y6, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPADDD       Y7, Y3, Y3
-	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y0, Y9
+	VPSLLD       $0x07, Y3, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VPXOR        Y0, Y1, Y14
+	VPXOR        Y4, Y5, Y8
+	VPAND        Y3, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPSRLD       $0x02, Y15, Y8
+	VPSLLD       $0x1e, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y15, Y0, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y1, Y13, Y13
+	VPXOR        Y0, Y13, Y13
 	VPADDD       Y13, Y7, Y7
 	VMOVDQU      448(SP), Y12
 	VPADDD       160(SP), Y12, Y12
@@ -2494,26 +2403,26 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 160(SP)
-	VPBROADCASTD 212(AX), Y11
-	VPADDD       160(SP), Y11, Y11
-	VPADDD       Y11, Y6, Y6
-	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
+	VPBROADCASTD 208(AX), Y11
+	VPADDD       Y4, Y11, Y5
+	VPADDD       160(SP), Y5, Y5
+	VPSRLD       $0x06, Y2, Y8
+	VPSLLD       $0x1a, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y3, Y9
+	VPSRLD       $0x0b, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
+	VPSLLD       $0x15, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y3, Y9
+	VPSRLD       $0x19, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
+	VPSLLD       $0x07, Y2, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
-	VPXOR        Y4, Y5, Y8
-	VPAND        Y3, Y8, Y8
-	VPXOR        Y5, Y8, Y8
+	VPXOR        Y3, Y4, Y8
+	VPAND        Y2, Y8, Y8
+	VPXOR        Y4, Y8, Y8
 	VPADDD       Y8, Y6, Y6
-	VPADDD       Y6, Y2, Y2
+	VPADDD       Y6, Y1, Y1
 	VPSRLD       $0x02, Y7, Y8
 	VPSLLD       $0x1e, Y7, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2526,9 +2435,9 @@ half:
 	VPSLLD       $0x0a, Y7, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
-	VPXOR        Y7, Y0, Y13
+	VPXOR        Y7, Y15, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y0, Y14, Y14
+	VPXOR        Y15, Y14, Y14
 	VPADDD       Y14, Y6, Y6
 	VMOVDQU      480(SP), Y12
 	VPADDD       192(SP), Y12, Y12
@@ -2555,26 +2464,26 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 192(SP)
-	VPBROADCASTD 216(AX), Y11
-	VPADDD       192(SP), Y11, Y11
-	VPADDD       Y11, Y5, Y5
-	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
+	VPBROADCASTD 212(AX), Y11
+	VPADDD       Y3, Y11, Y4
+	VPADDD       192(SP), Y4, Y4
+	VPSRLD       $0x06, Y1, Y8
+	VPSLLD       $0x1a, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y2, Y9
+	VPSRLD       $0x0b, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
+	VPSLLD       $0x15, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y2, Y9
+	VPSRLD       $0x19, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
+	VPSLLD       $0x07, Y1, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
-	VPXOR        Y3, Y4, Y8
-	VPAND        Y2, Y8, Y8
-	VPXOR        Y4, Y8, Y8
+	VPXOR        Y2, Y3, Y8
+	VPAND        Y1, Y8, Y8
+	VPXOR        Y3, Y8, Y8
 	VPADDD       Y8, Y5, Y5
-	VPADDD       Y5, Y1, Y1
+	VPADDD       Y5, Y0, Y0
 	VPSRLD       $0x02, Y6, Y8
 	VPSLLD       $0x1e, Y6, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2591,7 +2500,7 @@ half:
 	VPAND        Y14, Y13, Y13
 	VPXOR        Y7, Y13, Y13
 	VPADDD       Y13, Y5, Y5
-	VMOVDQU      (SP), Y12
+	VMOVDQU      512(SP), Y12
 	VPADDD       224(SP), Y12, Y12
 	VMOVDQU      256(SP), Y10
 	VPSRLD       $0x07, Y10, Y8
@@ -2616,26 +2525,26 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 224(SP)
-	VPBROADCASTD 220(AX), Y11
-	VPADDD       224(SP), Y11, Y11
-	VPADDD       Y11, Y4, Y4
-	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
+	VPBROADCASTD 216(AX), Y11
+	VPADDD       Y2, Y11, Y3
+	VPADDD       224(SP), Y3, Y3
+	VPSRLD       $0x06, Y0, Y8
+	VPSLLD       $0x1a, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y1, Y9
+	VPSRLD       $0x0b, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
+	VPSLLD       $0x15, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y1, Y9
+	VPSRLD       $0x19, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
+	VPSLLD       $0x07, Y0, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
-	VPXOR        Y2, Y3, Y8
-	VPAND        Y1, Y8, Y8
-	VPXOR        Y3, Y8, Y8
+	VPXOR        Y1, Y2, Y8
+	VPAND        Y0, Y8, Y8
+	VPXOR        Y2, Y8, Y8
 	VPADDD       Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
+	VPADDD       Y4, Y15, Y15
 	VPSRLD       $0x02, Y5, Y8
 	VPSLLD       $0x1e, Y5, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2677,24 +2586,24 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 256(SP)
-	VPBROADCASTD 224(AX), Y11
-	VPADDD       256(SP), Y11, Y11
-	VPADDD       Y11, Y3, Y3
-	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
+	VPBROADCASTD 220(AX), Y11
+	VPADDD       Y1, Y11, Y2
+	VPADDD       256(SP), Y2, Y2
+	VPSRLD       $0x06, Y15, Y8
+	VPSLLD       $0x1a, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y0, Y9
+	VPSRLD       $0x0b, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
+	VPSLLD       $0x15, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y0, Y9
+	VPSRLD       $0x19, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
+	VPSLLD       $0x07, Y15, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
-	VPXOR        Y1, Y2, Y8
-	VPAND        Y0, Y8, Y8
-	VPXOR        Y2, Y8, Y8
+	VPXOR        Y0, Y1, Y8
+	VPAND        Y15, Y8, Y8
+	VPXOR        Y1, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 	VPADDD       Y3, Y7, Y7
 	VPSRLD       $0x02, Y4, Y8
@@ -2738,9 +2647,9 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 288(SP)
-	VPBROADCASTD 228(AX), Y11
-	VPADDD       288(SP), Y11, Y11
-	VPADDD       Y11, Y2, Y2
+	VPBROADCASTD 224(AX), Y11
+	VPADDD       Y0, Y11, Y1
+	VPADDD       288(SP), Y1, Y1
 	VPSRLD       $0x06, Y7, Y8
 	VPSLLD       $0x1a, Y7, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2753,9 +2662,9 @@ half:
 	VPSLLD       $0x07, Y7, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
-	VPXOR        Y0, Y1, Y8
+	VPXOR        Y15, Y0, Y8
 	VPAND        Y7, Y8, Y8
-	VPXOR        Y1, Y8, Y8
+	VPXOR        Y0, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 	VPADDD       Y2, Y6, Y6
 	VPSRLD       $0x02, Y3, Y8
@@ -2799,9 +2708,9 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 320(SP)
-	VPBROADCASTD 232(AX), Y11
-	VPADDD       320(SP), Y11, Y11
-	VPADDD       Y11, Y1, Y1
+	VPBROADCASTD 228(AX), Y11
+	VPADDD       Y15, Y11, Y0
+	VPADDD       320(SP), Y0, Y0
 	VPSRLD       $0x06, Y6, Y8
 	VPSLLD       $0x1a, Y6, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2814,9 +2723,9 @@ half:
 	VPSLLD       $0x07, Y6, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
-	VPXOR        Y7, Y0, Y8
+	VPXOR        Y7, Y15, Y8
 	VPAND        Y6, Y8, Y8
-	VPXOR        Y0, Y8, Y8
+	VPXOR        Y15, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 	VPSRLD       $0x02, Y2, Y8
@@ -2860,9 +2769,9 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 352(SP)
-	VPBROADCASTD 236(AX), Y11
-	VPADDD       352(SP), Y11, Y11
-	VPADDD       Y11, Y0, Y0
+	VPBROADCASTD 232(AX), Y11
+	VPADDD       Y7, Y11, Y15
+	VPADDD       352(SP), Y15, Y15
 	VPSRLD       $0x06, Y5, Y8
 	VPSLLD       $0x1a, Y5, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2921,9 +2830,9 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 384(SP)
-	VPBROADCASTD 240(AX), Y11
-	VPADDD       384(SP), Y11, Y11
-	VPADDD       Y11, Y7, Y7
+	VPBROADCASTD 236(AX), Y11
+	VPADDD       Y6, Y11, Y7
+	VPADDD       384(SP), Y7, Y7
 	VPSRLD       $0x06, Y4, Y8
 	VPSLLD       $0x1a, Y4, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2935,12 +2844,12 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSLLD       $0x07, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
+	VPADDD       Y8, Y15, Y15
 	VPXOR        Y5, Y6, Y8
 	VPAND        Y4, Y8, Y8
 	VPXOR        Y6, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPADDD       Y7, Y3, Y3
+	VPADDD       Y8, Y15, Y15
+	VPADDD       Y15, Y3, Y3
 	VPSRLD       $0x02, Y0, Y8
 	VPSLLD       $0x1e, Y0, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2952,11 +2861,11 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSLLD       $0x0a, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
+	VPADDD       Y8, Y15, Y15
 	VPXOR        Y0, Y1, Y14
 	VPAND        Y14, Y13, Y13
 	VPXOR        Y1, Y13, Y13
-	VPADDD       Y13, Y7, Y7
+	VPADDD       Y13, Y15, Y15
 	VMOVDQU      192(SP), Y12
 	VPADDD       416(SP), Y12, Y12
 	VMOVDQU      448(SP), Y10
@@ -2982,9 +2891,9 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 416(SP)
-	VPBROADCASTD 244(AX), Y11
-	VPADDD       416(SP), Y11, Y11
-	VPADDD       Y11, Y6, Y6
+	VPBROADCASTD 240(AX), Y11
+	VPADDD       Y5, Y11, Y6
+	VPADDD       416(SP), Y6, Y6
 	VPSRLD       $0x06, Y3, Y8
 	VPSLLD       $0x1a, Y3, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2996,28 +2905,28 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSLLD       $0x07, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
+	VPADDD       Y8, Y7, Y7
 	VPXOR        Y4, Y5, Y8
 	VPAND        Y3, Y8, Y8
 	VPXOR        Y5, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPSRLD       $0x02, Y15, Y8
+	VPSLLD       $0x1e, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y7, Y9
+	VPSRLD       $0x0d, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
+	VPSLLD       $0x13, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y7, Y9
+	VPSRLD       $0x16, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
+	VPSLLD       $0x0a, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y7, Y0, Y13
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y15, Y0, Y13
 	VPAND        Y13, Y14, Y14
 	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
+	VPADDD       Y14, Y7, Y7
 	VMOVDQU      224(SP), Y12
 	VPADDD       448(SP), Y12, Y12
 	VMOVDQU      480(SP), Y10
@@ -3043,9 +2952,9 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 448(SP)
-	VPBROADCASTD 248(AX), Y11
-	VPADDD       448(SP), Y11, Y11
-	VPADDD       Y11, Y5, Y5
+	VPBROADCASTD 244(AX), Y11
+	VPADDD       Y4, Y11, Y5
+	VPADDD       448(SP), Y5, Y5
 	VPSRLD       $0x06, Y2, Y8
 	VPSLLD       $0x1a, Y2, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3057,31 +2966,31 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSLLD       $0x07, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
+	VPADDD       Y8, Y6, Y6
 	VPXOR        Y3, Y4, Y8
 	VPAND        Y2, Y8, Y8
 	VPXOR        Y4, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPADDD       Y5, Y1, Y1
-	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y9
+	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y1, Y1
+	VPSRLD       $0x02, Y7, Y8
+	VPSLLD       $0x1e, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y6, Y9
+	VPSRLD       $0x0d, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y6, Y9
+	VPSLLD       $0x13, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y6, Y9
+	VPSRLD       $0x16, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y6, Y9
+	VPSLLD       $0x0a, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPXOR        Y6, Y7, Y14
+	VPADDD       Y8, Y6, Y6
+	VPXOR        Y7, Y15, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y7, Y13, Y13
-	VPADDD       Y13, Y5, Y5
+	VPXOR        Y15, Y13, Y13
+	VPADDD       Y13, Y6, Y6
 	VMOVDQU      256(SP), Y12
 	VPADDD       480(SP), Y12, Y12
-	VMOVDQU      (SP), Y10
+	VMOVDQU      512(SP), Y10
 	VPSRLD       $0x07, Y10, Y8
 	VPSLLD       $0x19, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3104,9 +3013,9 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 480(SP)
-	VPBROADCASTD 252(AX), Y11
-	VPADDD       480(SP), Y11, Y11
-	VPADDD       Y11, Y4, Y4
+	VPBROADCASTD 248(AX), Y11
+	VPADDD       Y3, Y11, Y4
+	VPADDD       480(SP), Y4, Y4
 	VPSRLD       $0x06, Y1, Y8
 	VPSLLD       $0x1a, Y1, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3118,295 +3027,12 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSLLD       $0x07, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
+	VPADDD       Y8, Y5, Y5
 	VPXOR        Y2, Y3, Y8
 	VPAND        Y1, Y8, Y8
 	VPXOR        Y3, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
-	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y5, Y6, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
-	VPBROADCASTD 256(AX), Y11
-	VPADDD       Y4, Y11, Y11
-	VMOVDQU      Y11, (SP)
-	VPBROADCASTD 260(AX), Y11
-	VPADDD       Y5, Y11, Y11
-	VMOVDQU      Y11, 32(SP)
-	VPBROADCASTD 264(AX), Y11
-	VPADDD       Y6, Y11, Y11
-	VMOVDQU      Y11, 64(SP)
-	VPBROADCASTD 268(AX), Y11
-	VPADDD       Y7, Y11, Y11
-	VMOVDQU      Y11, 96(SP)
-	VPBROADCASTD 272(AX), Y11
-	VPADDD       Y0, Y11, Y11
-	VMOVDQU      Y11, 128(SP)
-	VPBROADCASTD 276(AX), Y11
-	VPADDD       Y1, Y11, Y11
-	VMOVDQU      Y11, 160(SP)
-	VPBROADCASTD 280(AX), Y11
-	VPADDD       Y2, Y11, Y11
-	VMOVDQU      Y11, 192(SP)
-	VPBROADCASTD 284(AX), Y11
-	VPADDD       Y3, Y11, Y11
-	VMOVDQU      Y11, 224(SP)
-	VPBROADCASTD 108(BX), Y11
-	VPADDD       (SP), Y11, Y4
-	VPBROADCASTD 112(BX), Y5
-	VPBROADCASTD 116(BX), Y6
-	VPBROADCASTD 120(BX), Y7
-	VPBROADCASTD 124(BX), Y11
-	VPADDD       (SP), Y11, Y0
-	VPBROADCASTD 128(BX), Y1
-	VPBROADCASTD 132(BX), Y2
-	VPBROADCASTD 136(BX), Y11
-	VPADDD       32(SP), Y11, Y3
-	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y1, Y2, Y8
-	VPAND        Y0, Y8, Y8
-	VPXOR        Y2, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y5, Y6, Y13
-	VPXOR        Y4, Y5, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y5, Y13, Y13
-	VPADDD       Y13, Y3, Y3
-	VPBROADCASTD 140(BX), Y11
-	VPADDD       64(SP), Y11, Y2
-	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y0, Y1, Y8
-	VPAND        Y7, Y8, Y8
-	VPXOR        Y1, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPADDD       Y2, Y6, Y6
-	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y3, Y4, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
-	VPBROADCASTD 144(BX), Y11
-	VPADDD       96(SP), Y11, Y1
-	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPXOR        Y7, Y0, Y8
-	VPAND        Y6, Y8, Y8
-	VPXOR        Y0, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPADDD       Y1, Y5, Y5
-	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPXOR        Y2, Y3, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y3, Y13, Y13
-	VPADDD       Y13, Y1, Y1
-	VPBROADCASTD 148(BX), Y11
-	VPADDD       128(SP), Y11, Y11
-	VPADDD       Y11, Y0, Y0
-	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPXOR        Y6, Y7, Y8
-	VPAND        Y5, Y8, Y8
-	VPXOR        Y7, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPADDD       Y0, Y4, Y4
-	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPXOR        Y1, Y2, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
-	VPBROADCASTD 152(BX), Y11
-	VPADDD       160(SP), Y11, Y11
-	VPADDD       Y11, Y7, Y7
-	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y5, Y6, Y8
-	VPAND        Y4, Y8, Y8
-	VPXOR        Y6, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPADDD       Y7, Y3, Y3
-	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y0, Y1, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y1, Y13, Y13
-	VPADDD       Y13, Y7, Y7
-	VPBROADCASTD 156(BX), Y11
-	VPADDD       192(SP), Y11, Y11
-	VPADDD       Y11, Y6, Y6
-	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y4, Y5, Y8
-	VPAND        Y3, Y8, Y8
-	VPXOR        Y5, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y7, Y0, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
-	VPBROADCASTD 160(BX), Y11
-	VPADDD       224(SP), Y11, Y11
-	VPADDD       Y11, Y5, Y5
-	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
-	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
-	VPXOR        Y3, Y4, Y8
-	VPAND        Y2, Y8, Y8
-	VPXOR        Y4, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPADDD       Y5, Y1, Y1
+	VPADDD       Y5, Y0, Y0
 	VPSRLD       $0x02, Y6, Y8
 	VPSLLD       $0x1e, Y6, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3419,290 +3045,12 @@ half:
 	VPSLLD       $0x0a, Y6, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
-	VPXOR        Y6, Y7, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y7, Y13, Y13
-	VPADDD       Y13, Y5, Y5
-	VPBROADCASTD 164(BX), Y11
-	VPADDD       Y4, Y11, Y4
-	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y2, Y3, Y8
-	VPAND        Y1, Y8, Y8
-	VPXOR        Y3, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
-	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y5, Y6, Y13
+	VPXOR        Y6, Y7, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
-	VPBROADCASTD 168(BX), Y11
-	VPADDD       Y3, Y11, Y3
-	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y1, Y2, Y8
-	VPAND        Y0, Y8, Y8
-	VPXOR        Y2, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y4, Y5, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y5, Y13, Y13
-	VPADDD       Y13, Y3, Y3
-	VPBROADCASTD 172(BX), Y11
-	VPADDD       Y2, Y11, Y2
-	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y0, Y1, Y8
-	VPAND        Y7, Y8, Y8
-	VPXOR        Y1, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPADDD       Y2, Y6, Y6
-	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y3, Y4, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
-	VPBROADCASTD 176(BX), Y11
-	VPADDD       Y1, Y11, Y1
-	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPXOR        Y7, Y0, Y8
-	VPAND        Y6, Y8, Y8
-	VPXOR        Y0, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPADDD       Y1, Y5, Y5
-	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPXOR        Y2, Y3, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y3, Y13, Y13
-	VPADDD       Y13, Y1, Y1
-	VPBROADCASTD 180(BX), Y11
-	VPADDD       Y0, Y11, Y0
-	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPXOR        Y6, Y7, Y8
-	VPAND        Y5, Y8, Y8
-	VPXOR        Y7, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPADDD       Y0, Y4, Y4
-	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPXOR        Y1, Y2, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
-	VPBROADCASTD 184(BX), Y11
-	VPADDD       Y7, Y11, Y7
-	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y5, Y6, Y8
-	VPAND        Y4, Y8, Y8
-	VPXOR        Y6, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPADDD       Y7, Y3, Y3
-	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y0, Y1, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y1, Y13, Y13
-	VPADDD       Y13, Y7, Y7
-	VPBROADCASTD 188(BX), Y11
-	VPADDD       Y6, Y11, Y6
-	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y4, Y5, Y8
-	VPAND        Y3, Y8, Y8
-	VPXOR        Y5, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y7, Y0, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
-	VPBROADCASTD 192(BX), Y11
-	VPADDD       Y5, Y11, Y5
-	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPXOR        Y3, Y4, Y8
-	VPAND        Y2, Y8, Y8
-	VPXOR        Y4, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPADDD       Y5, Y1, Y1
-	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPXOR        Y6, Y7, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y7, Y13, Y13
-	VPADDD       Y13, Y5, Y5
+	VPXOR        Y7, Y14, Y14
+	VPADDD       Y14, Y5, Y5
+	VMOVDQU      288(SP), Y12
+	VPADDD       512(SP), Y12, Y12
 	VMOVDQU      32(SP), Y10
 	VPSRLD       $0x07, Y10, Y8
 	VPSLLD       $0x19, Y10, Y9
@@ -3713,11 +3061,306 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       (SP), Y8, Y12
-	VMOVDQU      Y12, (SP)
-	VPBROADCASTD 196(BX), Y11
-	VPADDD       (SP), Y11, Y11
-	VPADDD       Y11, Y4, Y4
+	VPADDD       Y8, Y12, Y12
+	VMOVDQU      448(SP), Y10
+	VPSRLD       $0x11, Y10, Y8
+	VPSLLD       $0x0f, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0d, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0a, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y12, Y12
+	VMOVDQU      Y12, 512(SP)
+	VPBROADCASTD 252(AX), Y11
+	VPADDD       Y2, Y11, Y3
+	VPADDD       512(SP), Y3, Y3
+	VPSRLD       $0x06, Y0, Y8
+	VPSLLD       $0x1a, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPXOR        Y1, Y2, Y8
+	VPAND        Y0, Y8, Y8
+	VPXOR        Y2, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPADDD       Y4, Y15, Y15
+	VPSRLD       $0x02, Y5, Y8
+	VPSLLD       $0x1e, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPXOR        Y5, Y6, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y6, Y13, Y13
+	VPADDD       Y13, Y4, Y4
+	VMOVDQU      Y1, Y2
+	VPSRLD       $0x06, Y15, Y8
+	VPSLLD       $0x1a, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPXOR        Y0, Y1, Y8
+	VPAND        Y15, Y8, Y8
+	VPXOR        Y1, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VPSRLD       $0x02, Y4, Y8
+	VPSLLD       $0x1e, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPXOR        Y4, Y5, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y5, Y14, Y14
+	VPADDD       Y14, Y3, Y3
+	VPBROADCASTD 256(AX), Y11
+	VPADDD       Y3, Y11, Y11
+	VMOVDQU      Y11, 32(SP)
+	VPBROADCASTD 260(AX), Y11
+	VPADDD       Y4, Y11, Y11
+	VMOVDQU      Y11, 64(SP)
+	VPBROADCASTD 264(AX), Y11
+	VPADDD       Y5, Y11, Y11
+	VMOVDQU      Y11, 96(SP)
+	VPBROADCASTD 268(AX), Y11
+	VPADDD       Y6, Y11, Y11
+	VMOVDQU      Y11, 128(SP)
+	VPBROADCASTD 272(AX), Y11
+	VPADDD       Y7, Y11, Y11
+	VMOVDQU      Y11, 160(SP)
+	VPBROADCASTD 276(AX), Y11
+	VPADDD       Y15, Y11, Y11
+	VMOVDQU      Y11, 192(SP)
+	VPBROADCASTD 280(AX), Y11
+	VPADDD       Y0, Y11, Y11
+	VMOVDQU      Y11, 224(SP)
+	VPBROADCASTD 284(AX), Y11
+	VPADDD       Y2, Y11, Y11
+	VMOVDQU      Y11, 256(SP)
+	VPBROADCASTD 108(BX), Y11
+	VPADDD       32(SP), Y11, Y3
+	VPBROADCASTD 112(BX), Y4
+	VPBROADCASTD 116(BX), Y5
+	VPBROADCASTD 120(BX), Y6
+	VPBROADCASTD 124(BX), Y11
+	VPADDD       32(SP), Y11, Y7
+	VPBROADCASTD 128(BX), Y15
+	VPBROADCASTD 132(BX), Y0
+	VPBROADCASTD 136(BX), Y11
+	VPADDD       64(SP), Y11, Y1
+	VPBROADCASTD 140(BX), Y11
+	VPADDD       96(SP), Y11, Y2
+	VPSRLD       $0x06, Y7, Y8
+	VPSLLD       $0x1a, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPXOR        Y15, Y0, Y8
+	VPAND        Y7, Y8, Y8
+	VPXOR        Y0, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	VPSRLD       $0x02, Y3, Y8
+	VPSLLD       $0x1e, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPXOR        Y4, Y5, Y13
+	VPXOR        Y3, Y4, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y4, Y13, Y13
+	VPADDD       Y13, Y1, Y1
+	VPBROADCASTD 144(BX), Y11
+	VPADDD       128(SP), Y11, Y0
+	VPSRLD       $0x06, Y6, Y8
+	VPSLLD       $0x1a, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPXOR        Y7, Y15, Y8
+	VPAND        Y6, Y8, Y8
+	VPXOR        Y15, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPADDD       Y2, Y5, Y5
+	VPSRLD       $0x02, Y1, Y8
+	VPSLLD       $0x1e, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPXOR        Y1, Y3, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y3, Y14, Y14
+	VPADDD       Y14, Y2, Y2
+	VPBROADCASTD 148(BX), Y11
+	VPADDD       Y7, Y11, Y15
+	VPADDD       160(SP), Y15, Y15
+	VPSRLD       $0x06, Y5, Y8
+	VPSLLD       $0x1a, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPXOR        Y6, Y7, Y8
+	VPAND        Y5, Y8, Y8
+	VPXOR        Y7, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPADDD       Y0, Y4, Y4
+	VPSRLD       $0x02, Y2, Y8
+	VPSLLD       $0x1e, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPXOR        Y2, Y1, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y1, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPBROADCASTD 152(BX), Y11
+	VPADDD       Y6, Y11, Y7
+	VPADDD       192(SP), Y7, Y7
+	VPSRLD       $0x06, Y4, Y8
+	VPSLLD       $0x1a, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y5, Y6, Y8
+	VPAND        Y4, Y8, Y8
+	VPXOR        Y6, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPADDD       Y15, Y3, Y3
+	VPSRLD       $0x02, Y0, Y8
+	VPSLLD       $0x1e, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y0, Y2, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y2, Y14, Y14
+	VPADDD       Y14, Y15, Y15
+	VPBROADCASTD 156(BX), Y11
+	VPADDD       Y5, Y11, Y6
+	VPADDD       224(SP), Y6, Y6
+	VPSRLD       $0x06, Y3, Y8
+	VPSLLD       $0x1a, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y4, Y5, Y8
+	VPAND        Y3, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y1, Y1
+	VPSRLD       $0x02, Y15, Y8
+	VPSLLD       $0x1e, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y15, Y0, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y0, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPBROADCASTD 160(BX), Y11
+	VPADDD       Y4, Y11, Y5
+	VPADDD       256(SP), Y5, Y5
 	VPSRLD       $0x06, Y1, Y8
 	VPSLLD       $0x1a, Y1, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3729,12 +3372,82 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSLLD       $0x07, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y2, Y3, Y8
+	VPADDD       Y8, Y6, Y6
+	VPXOR        Y3, Y4, Y8
 	VPAND        Y1, Y8, Y8
+	VPXOR        Y4, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y2, Y2
+	VPSRLD       $0x02, Y7, Y8
+	VPSLLD       $0x1e, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPXOR        Y7, Y15, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y15, Y14, Y14
+	VPADDD       Y14, Y6, Y6
+	VPBROADCASTD 164(BX), Y11
+	VPADDD       Y3, Y11, Y4
+	VPSRLD       $0x06, Y2, Y8
+	VPSLLD       $0x1a, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPXOR        Y1, Y3, Y8
+	VPAND        Y2, Y8, Y8
 	VPXOR        Y3, Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPSRLD       $0x02, Y6, Y8
+	VPSLLD       $0x1e, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPXOR        Y6, Y7, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y7, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPBROADCASTD 168(BX), Y11
+	VPADDD       Y1, Y11, Y3
+	VPSRLD       $0x06, Y0, Y8
+	VPSLLD       $0x1a, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y0, Y9
+	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
+	VPXOR        Y2, Y1, Y8
+	VPAND        Y0, Y8, Y8
+	VPXOR        Y1, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPADDD       Y4, Y15, Y15
 	VPSRLD       $0x02, Y5, Y8
 	VPSLLD       $0x1e, Y5, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3751,6 +3464,216 @@ half:
 	VPAND        Y13, Y14, Y14
 	VPXOR        Y6, Y14, Y14
 	VPADDD       Y14, Y4, Y4
+	VPBROADCASTD 172(BX), Y11
+	VPADDD       Y2, Y11, Y1
+	VPSRLD       $0x06, Y15, Y8
+	VPSLLD       $0x1a, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPXOR        Y0, Y2, Y8
+	VPAND        Y15, Y8, Y8
+	VPXOR        Y2, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VPSRLD       $0x02, Y4, Y8
+	VPSLLD       $0x1e, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPXOR        Y4, Y5, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y5, Y13, Y13
+	VPADDD       Y13, Y3, Y3
+	VPBROADCASTD 176(BX), Y11
+	VPADDD       Y0, Y11, Y2
+	VPSRLD       $0x06, Y7, Y8
+	VPSLLD       $0x1a, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPXOR        Y15, Y0, Y8
+	VPAND        Y7, Y8, Y8
+	VPXOR        Y0, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	VPSRLD       $0x02, Y3, Y8
+	VPSLLD       $0x1e, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPXOR        Y3, Y4, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPADDD       Y14, Y1, Y1
+	VPBROADCASTD 180(BX), Y11
+	VPADDD       Y15, Y11, Y0
+	VPSRLD       $0x06, Y6, Y8
+	VPSLLD       $0x1a, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPXOR        Y7, Y15, Y8
+	VPAND        Y6, Y8, Y8
+	VPXOR        Y15, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPADDD       Y2, Y5, Y5
+	VPSRLD       $0x02, Y1, Y8
+	VPSLLD       $0x1e, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPXOR        Y1, Y3, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y3, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VPBROADCASTD 184(BX), Y11
+	VPADDD       Y7, Y11, Y15
+	VPSRLD       $0x06, Y5, Y8
+	VPSLLD       $0x1a, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y5, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPXOR        Y6, Y7, Y8
+	VPAND        Y5, Y8, Y8
+	VPXOR        Y7, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPADDD       Y0, Y4, Y4
+	VPSRLD       $0x02, Y2, Y8
+	VPSLLD       $0x1e, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y2, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPXOR        Y2, Y1, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y1, Y14, Y14
+	VPADDD       Y14, Y0, Y0
+	VPBROADCASTD 188(BX), Y11
+	VPADDD       Y6, Y11, Y7
+	VPSRLD       $0x06, Y4, Y8
+	VPSLLD       $0x1a, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y5, Y6, Y8
+	VPAND        Y4, Y8, Y8
+	VPXOR        Y6, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPADDD       Y15, Y3, Y3
+	VPSRLD       $0x02, Y0, Y8
+	VPSLLD       $0x1e, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y0, Y2, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y2, Y13, Y13
+	VPADDD       Y13, Y15, Y15
+	VPBROADCASTD 192(BX), Y11
+	VPADDD       Y5, Y11, Y6
+	VPSRLD       $0x06, Y3, Y8
+	VPSLLD       $0x1a, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y4, Y5, Y8
+	VPAND        Y3, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y1, Y1
+	VPSRLD       $0x02, Y15, Y8
+	VPSLLD       $0x1e, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y15, Y0, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y0, Y14, Y14
+	VPADDD       Y14, Y7, Y7
 	VMOVDQU      64(SP), Y10
 	VPSRLD       $0x07, Y10, Y8
 	VPSLLD       $0x19, Y10, Y9
@@ -3762,45 +3685,43 @@ half:
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       32(SP), Y8, Y12
-	VPBROADCASTD 200(BX), Y11
-	VPADDD       Y12, Y11, Y12
 	VMOVDQU      Y12, 32(SP)
-	VPBROADCASTD 204(BX), Y11
-	VPADDD       32(SP), Y11, Y11
-	VPADDD       Y11, Y3, Y3
-	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
+	VPBROADCASTD 196(BX), Y11
+	VPADDD       Y4, Y11, Y5
+	VPADDD       32(SP), Y5, Y5
+	VPSRLD       $0x06, Y1, Y8
+	VPSLLD       $0x1a, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y0, Y9
+	VPSRLD       $0x0b, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
+	VPSLLD       $0x15, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y0, Y9
+	VPSRLD       $0x19, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
+	VPSLLD       $0x07, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y1, Y2, Y8
-	VPAND        Y0, Y8, Y8
-	VPXOR        Y2, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y9
+	VPADDD       Y8, Y6, Y6
+	VPXOR        Y3, Y4, Y8
+	VPAND        Y1, Y8, Y8
+	VPXOR        Y4, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y2, Y2
+	VPSRLD       $0x02, Y7, Y8
+	VPSLLD       $0x1e, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y4, Y9
+	VPSRLD       $0x0d, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y4, Y9
+	VPSLLD       $0x13, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y4, Y9
+	VPSRLD       $0x16, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y4, Y9
+	VPSLLD       $0x0a, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y4, Y5, Y14
+	VPADDD       Y8, Y6, Y6
+	VPXOR        Y7, Y15, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y5, Y13, Y13
-	VPADDD       Y13, Y3, Y3
+	VPXOR        Y15, Y13, Y13
+	VPADDD       Y13, Y6, Y6
 	VMOVDQU      96(SP), Y10
 	VPSRLD       $0x07, Y10, Y8
 	VPSLLD       $0x19, Y10, Y9
@@ -3812,54 +3733,45 @@ half:
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       64(SP), Y8, Y12
-	VMOVDQU      (SP), Y10
-	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y12, Y12
+	VPBROADCASTD 200(BX), Y11
+	VPADDD       Y12, Y11, Y12
 	VMOVDQU      Y12, 64(SP)
-	VPBROADCASTD 208(BX), Y11
-	VPADDD       64(SP), Y11, Y11
-	VPADDD       Y11, Y2, Y2
-	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y9
+	VPBROADCASTD 204(BX), Y11
+	VPADDD       Y3, Y11, Y4
+	VPADDD       64(SP), Y4, Y4
+	VPSRLD       $0x06, Y2, Y8
+	VPSLLD       $0x1a, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y7, Y9
+	VPSRLD       $0x0b, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y7, Y9
+	VPSLLD       $0x15, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y7, Y9
+	VPSRLD       $0x19, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y7, Y9
+	VPSLLD       $0x07, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y0, Y1, Y8
-	VPAND        Y7, Y8, Y8
-	VPXOR        Y1, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPADDD       Y2, Y6, Y6
-	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y9
+	VPADDD       Y8, Y5, Y5
+	VPXOR        Y1, Y3, Y8
+	VPAND        Y2, Y8, Y8
+	VPXOR        Y3, Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPSRLD       $0x02, Y6, Y8
+	VPSLLD       $0x1e, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y3, Y9
+	VPSRLD       $0x0d, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y3, Y9
+	VPSLLD       $0x13, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y3, Y9
+	VPSRLD       $0x16, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y3, Y9
+	VPSLLD       $0x0a, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y3, Y4, Y13
+	VPADDD       Y8, Y5, Y5
+	VPXOR        Y6, Y7, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
+	VPXOR        Y7, Y14, Y14
+	VPADDD       Y14, Y5, Y5
 	VMOVDQU      128(SP), Y10
 	VPSRLD       $0x07, Y10, Y8
 	VPSLLD       $0x19, Y10, Y9
@@ -3883,42 +3795,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 96(SP)
-	VPBROADCASTD 212(BX), Y11
-	VPADDD       96(SP), Y11, Y11
-	VPADDD       Y11, Y1, Y1
-	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y9
+	VPBROADCASTD 208(BX), Y11
+	VPADDD       Y1, Y11, Y3
+	VPADDD       96(SP), Y3, Y3
+	VPSRLD       $0x06, Y0, Y8
+	VPSLLD       $0x1a, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y6, Y9
+	VPSRLD       $0x0b, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y6, Y9
+	VPSLLD       $0x15, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y6, Y9
+	VPSRLD       $0x19, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y6, Y9
+	VPSLLD       $0x07, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPXOR        Y7, Y0, Y8
-	VPAND        Y6, Y8, Y8
-	VPXOR        Y0, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPADDD       Y1, Y5, Y5
-	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y9
+	VPADDD       Y8, Y4, Y4
+	VPXOR        Y2, Y1, Y8
+	VPAND        Y0, Y8, Y8
+	VPXOR        Y1, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPADDD       Y4, Y15, Y15
+	VPSRLD       $0x02, Y5, Y8
+	VPSLLD       $0x1e, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y2, Y9
+	VPSRLD       $0x0d, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y2, Y9
+	VPSLLD       $0x13, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y2, Y9
+	VPSRLD       $0x16, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y2, Y9
+	VPSLLD       $0x0a, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPXOR        Y2, Y3, Y14
+	VPADDD       Y8, Y4, Y4
+	VPXOR        Y5, Y6, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y3, Y13, Y13
-	VPADDD       Y13, Y1, Y1
+	VPXOR        Y6, Y13, Y13
+	VPADDD       Y13, Y4, Y4
 	VMOVDQU      160(SP), Y10
 	VPSRLD       $0x07, Y10, Y8
 	VPSLLD       $0x19, Y10, Y9
@@ -3942,42 +3854,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 128(SP)
-	VPBROADCASTD 216(BX), Y11
-	VPADDD       128(SP), Y11, Y11
-	VPADDD       Y11, Y0, Y0
-	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y9
+	VPBROADCASTD 212(BX), Y11
+	VPADDD       Y2, Y11, Y1
+	VPADDD       128(SP), Y1, Y1
+	VPSRLD       $0x06, Y15, Y8
+	VPSLLD       $0x1a, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y5, Y9
+	VPSRLD       $0x0b, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y5, Y9
+	VPSLLD       $0x15, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y5, Y9
+	VPSRLD       $0x19, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y5, Y9
+	VPSLLD       $0x07, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPXOR        Y6, Y7, Y8
-	VPAND        Y5, Y8, Y8
-	VPXOR        Y7, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPADDD       Y0, Y4, Y4
-	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y9
+	VPADDD       Y8, Y3, Y3
+	VPXOR        Y0, Y2, Y8
+	VPAND        Y15, Y8, Y8
+	VPXOR        Y2, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VPSRLD       $0x02, Y4, Y8
+	VPSLLD       $0x1e, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y1, Y9
+	VPSRLD       $0x0d, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y1, Y9
+	VPSLLD       $0x13, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y1, Y9
+	VPSRLD       $0x16, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y1, Y9
+	VPSLLD       $0x0a, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPXOR        Y1, Y2, Y13
+	VPADDD       Y8, Y3, Y3
+	VPXOR        Y4, Y5, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
+	VPXOR        Y5, Y14, Y14
+	VPADDD       Y14, Y3, Y3
 	VMOVDQU      192(SP), Y10
 	VPSRLD       $0x07, Y10, Y8
 	VPSLLD       $0x19, Y10, Y9
@@ -4001,42 +3913,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 160(SP)
-	VPBROADCASTD 220(BX), Y11
-	VPADDD       160(SP), Y11, Y11
-	VPADDD       Y11, Y7, Y7
-	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y9
+	VPBROADCASTD 216(BX), Y11
+	VPADDD       Y0, Y11, Y2
+	VPADDD       160(SP), Y2, Y2
+	VPSRLD       $0x06, Y7, Y8
+	VPSLLD       $0x1a, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y4, Y9
+	VPSRLD       $0x0b, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y4, Y9
+	VPSLLD       $0x15, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y4, Y9
+	VPSRLD       $0x19, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y4, Y9
+	VPSLLD       $0x07, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y5, Y6, Y8
-	VPAND        Y4, Y8, Y8
-	VPXOR        Y6, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPADDD       Y7, Y3, Y3
-	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y9
+	VPADDD       Y8, Y1, Y1
+	VPXOR        Y15, Y0, Y8
+	VPAND        Y7, Y8, Y8
+	VPXOR        Y0, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	VPSRLD       $0x02, Y3, Y8
+	VPSLLD       $0x1e, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y0, Y9
+	VPSRLD       $0x0d, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y0, Y9
+	VPSLLD       $0x13, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y0, Y9
+	VPSRLD       $0x16, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y0, Y9
+	VPSLLD       $0x0a, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y0, Y1, Y14
+	VPADDD       Y8, Y1, Y1
+	VPXOR        Y3, Y4, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y1, Y13, Y13
-	VPADDD       Y13, Y7, Y7
+	VPXOR        Y4, Y13, Y13
+	VPADDD       Y13, Y1, Y1
 	VMOVDQU      224(SP), Y10
 	VPSRLD       $0x07, Y10, Y8
 	VPSLLD       $0x19, Y10, Y9
@@ -4059,48 +3971,107 @@ half:
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
+	VMOVDQU      Y12, 192(SP)
+	VPBROADCASTD 220(BX), Y11
+	VPADDD       Y15, Y11, Y0
+	VPADDD       192(SP), Y0, Y0
+	VPSRLD       $0x06, Y6, Y8
+	VPSLLD       $0x1a, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y6, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPXOR        Y7, Y15, Y8
+	VPAND        Y6, Y8, Y8
+	VPXOR        Y15, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPADDD       Y2, Y5, Y5
+	VPSRLD       $0x02, Y1, Y8
+	VPSLLD       $0x1e, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPXOR        Y1, Y3, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y3, Y14, Y14
+	VPADDD       Y14, Y2, Y2
+	VMOVDQU      256(SP), Y10
+	VPSRLD       $0x07, Y10, Y8
+	VPSLLD       $0x19, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0e, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x03, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       224(SP), Y8, Y12
+	VMOVDQU      160(SP), Y10
+	VPSRLD       $0x11, Y10, Y8
+	VPSLLD       $0x0f, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0d, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0a, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y12, Y12
 	VPBROADCASTD 224(BX), Y11
 	VPADDD       Y12, Y11, Y12
-	VMOVDQU      Y12, 192(SP)
+	VMOVDQU      Y12, 224(SP)
 	VPBROADCASTD 228(BX), Y11
-	VPADDD       192(SP), Y11, Y11
-	VPADDD       Y11, Y6, Y6
-	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
+	VPADDD       Y7, Y11, Y15
+	VPADDD       224(SP), Y15, Y15
+	VPSRLD       $0x06, Y5, Y8
+	VPSLLD       $0x1a, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y3, Y9
+	VPSRLD       $0x0b, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
+	VPSLLD       $0x15, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y3, Y9
+	VPSRLD       $0x19, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
+	VPSLLD       $0x07, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y4, Y5, Y8
-	VPAND        Y3, Y8, Y8
-	VPXOR        Y5, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
+	VPADDD       Y8, Y0, Y0
+	VPXOR        Y6, Y7, Y8
+	VPAND        Y5, Y8, Y8
+	VPXOR        Y7, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPADDD       Y0, Y4, Y4
+	VPSRLD       $0x02, Y2, Y8
+	VPSLLD       $0x1e, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y7, Y9
+	VPSRLD       $0x0d, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
+	VPSLLD       $0x13, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y7, Y9
+	VPSRLD       $0x16, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
+	VPSLLD       $0x0a, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y7, Y0, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
-	VMOVDQU      (SP), Y12
-	VPADDD       224(SP), Y12, Y12
-	VMOVDQU      160(SP), Y10
+	VPADDD       Y8, Y0, Y0
+	VPXOR        Y2, Y1, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y1, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VMOVDQU      32(SP), Y12
+	VPADDD       256(SP), Y12, Y12
+	VMOVDQU      192(SP), Y10
 	VPSRLD       $0x11, Y10, Y8
 	VPSLLD       $0x0f, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -4113,10 +4084,156 @@ half:
 	VPADDD       Y8, Y12, Y12
 	VPBROADCASTD 232(BX), Y11
 	VPADDD       Y12, Y11, Y12
-	VMOVDQU      Y12, 224(SP)
+	VMOVDQU      Y12, 256(SP)
 	VPBROADCASTD 236(BX), Y11
-	VPADDD       224(SP), Y11, Y11
-	VPADDD       Y11, Y5, Y5
+	VPADDD       Y6, Y11, Y7
+	VPADDD       256(SP), Y7, Y7
+	VPSRLD       $0x06, Y4, Y8
+	VPSLLD       $0x1a, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y5, Y6, Y8
+	VPAND        Y4, Y8, Y8
+	VPXOR        Y6, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPADDD       Y15, Y3, Y3
+	VPSRLD       $0x02, Y0, Y8
+	VPSLLD       $0x1e, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y0, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y0, Y2, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y2, Y14, Y14
+	VPADDD       Y14, Y15, Y15
+	VMOVDQU      224(SP), Y10
+	VPSRLD       $0x11, Y10, Y8
+	VPSLLD       $0x0f, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0d, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0a, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       64(SP), Y8, Y12
+	VPBROADCASTD 96(BX), Y11
+	VPADDD       Y12, Y11, Y12
+	VMOVDQU      Y12, 288(SP)
+	VPBROADCASTD 240(BX), Y11
+	VPADDD       Y5, Y11, Y6
+	VPADDD       288(SP), Y6, Y6
+	VPSRLD       $0x06, Y3, Y8
+	VPSLLD       $0x1a, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y4, Y5, Y8
+	VPAND        Y3, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y1, Y1
+	VPSRLD       $0x02, Y15, Y8
+	VPSLLD       $0x1e, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y15, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y15, Y0, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y0, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      256(SP), Y10
+	VPSRLD       $0x11, Y10, Y8
+	VPSLLD       $0x0f, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0d, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0a, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       96(SP), Y8, Y12
+	VMOVDQU      Y12, 320(SP)
+	VPBROADCASTD 244(BX), Y11
+	VPADDD       Y4, Y11, Y5
+	VPADDD       320(SP), Y5, Y5
+	VPSRLD       $0x06, Y1, Y8
+	VPSLLD       $0x1a, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPXOR        Y3, Y4, Y8
+	VPAND        Y1, Y8, Y8
+	VPXOR        Y4, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y2, Y2
+	VPSRLD       $0x02, Y7, Y8
+	VPSLLD       $0x1e, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y7, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPXOR        Y7, Y15, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y15, Y14, Y14
+	VPADDD       Y14, Y6, Y6
+	VMOVDQU      288(SP), Y10
+	VPSRLD       $0x11, Y10, Y8
+	VPSLLD       $0x0f, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0d, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0a, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       128(SP), Y8, Y12
+	VMOVDQU      Y12, 352(SP)
+	VPBROADCASTD 248(BX), Y11
+	VPADDD       Y3, Y11, Y4
+	VPADDD       352(SP), Y4, Y4
 	VPSRLD       $0x06, Y2, Y8
 	VPSLLD       $0x1a, Y2, Y9
 	VPXOR        Y9, Y8, Y8
@@ -4129,11 +4246,11 @@ half:
 	VPSLLD       $0x07, Y2, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
-	VPXOR        Y3, Y4, Y8
+	VPXOR        Y1, Y3, Y8
 	VPAND        Y2, Y8, Y8
-	VPXOR        Y4, Y8, Y8
+	VPXOR        Y3, Y8, Y8
 	VPADDD       Y8, Y5, Y5
-	VPADDD       Y5, Y1, Y1
+	VPADDD       Y5, Y0, Y0
 	VPSRLD       $0x02, Y6, Y8
 	VPSLLD       $0x1e, Y6, Y9
 	VPXOR        Y9, Y8, Y8
@@ -4150,7 +4267,7 @@ half:
 	VPAND        Y14, Y13, Y13
 	VPXOR        Y7, Y13, Y13
 	VPADDD       Y13, Y5, Y5
-	VMOVDQU      192(SP), Y10
+	VMOVDQU      320(SP), Y10
 	VPSRLD       $0x11, Y10, Y8
 	VPSLLD       $0x0f, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -4160,30 +4277,28 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       32(SP), Y8, Y12
-	VPBROADCASTD 96(BX), Y11
-	VPADDD       Y12, Y11, Y12
-	VMOVDQU      Y12, 256(SP)
-	VPBROADCASTD 240(BX), Y11
-	VPADDD       256(SP), Y11, Y11
-	VPADDD       Y11, Y4, Y4
-	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
+	VPADDD       160(SP), Y8, Y12
+	VMOVDQU      Y12, 384(SP)
+	VPBROADCASTD 252(BX), Y11
+	VPADDD       Y1, Y11, Y3
+	VPADDD       384(SP), Y3, Y3
+	VPSRLD       $0x06, Y0, Y8
+	VPSLLD       $0x1a, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y1, Y9
+	VPSRLD       $0x0b, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
+	VPSLLD       $0x15, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y1, Y9
+	VPSRLD       $0x19, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
+	VPSLLD       $0x07, Y0, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
-	VPXOR        Y2, Y3, Y8
-	VPAND        Y1, Y8, Y8
-	VPXOR        Y3, Y8, Y8
+	VPXOR        Y2, Y1, Y8
+	VPAND        Y0, Y8, Y8
+	VPXOR        Y1, Y8, Y8
 	VPADDD       Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
+	VPADDD       Y4, Y15, Y15
 	VPSRLD       $0x02, Y5, Y8
 	VPSLLD       $0x1e, Y5, Y9
 	VPXOR        Y9, Y8, Y8
@@ -4200,7 +4315,7 @@ half:
 	VPAND        Y13, Y14, Y14
 	VPXOR        Y6, Y14, Y14
 	VPADDD       Y14, Y4, Y4
-	VMOVDQU      224(SP), Y10
+	VMOVDQU      352(SP), Y10
 	VPSRLD       $0x11, Y10, Y8
 	VPSLLD       $0x0f, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -4210,25 +4325,25 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       64(SP), Y8, Y12
-	VMOVDQU      Y12, 288(SP)
-	VPBROADCASTD 244(BX), Y11
-	VPADDD       288(SP), Y11, Y11
-	VPADDD       Y11, Y3, Y3
-	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
+	VPADDD       192(SP), Y8, Y12
+	VMOVDQU      Y12, 416(SP)
+	VPBROADCASTD 256(BX), Y11
+	VPADDD       Y2, Y11, Y1
+	VPADDD       416(SP), Y1, Y1
+	VPSRLD       $0x06, Y15, Y8
+	VPSLLD       $0x1a, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y0, Y9
+	VPSRLD       $0x0b, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
+	VPSLLD       $0x15, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y0, Y9
+	VPSRLD       $0x19, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
+	VPSLLD       $0x07, Y15, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
-	VPXOR        Y1, Y2, Y8
-	VPAND        Y0, Y8, Y8
+	VPXOR        Y0, Y2, Y8
+	VPAND        Y15, Y8, Y8
 	VPXOR        Y2, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 	VPADDD       Y3, Y7, Y7
@@ -4248,7 +4363,7 @@ half:
 	VPAND        Y14, Y13, Y13
 	VPXOR        Y5, Y13, Y13
 	VPADDD       Y13, Y3, Y3
-	VMOVDQU      256(SP), Y10
+	VMOVDQU      384(SP), Y10
 	VPSRLD       $0x11, Y10, Y8
 	VPSLLD       $0x0f, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -4258,11 +4373,11 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       96(SP), Y8, Y12
-	VMOVDQU      Y12, 320(SP)
-	VPBROADCASTD 248(BX), Y11
-	VPADDD       320(SP), Y11, Y11
-	VPADDD       Y11, Y2, Y2
+	VPADDD       224(SP), Y8, Y12
+	VMOVDQU      Y12, 448(SP)
+	VPBROADCASTD 260(BX), Y11
+	VPADDD       Y0, Y11, Y2
+	VPADDD       448(SP), Y2, Y2
 	VPSRLD       $0x06, Y7, Y8
 	VPSLLD       $0x1a, Y7, Y9
 	VPXOR        Y9, Y8, Y8
@@ -4274,12 +4389,12 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSLLD       $0x07, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y0, Y1, Y8
+	VPADDD       Y8, Y1, Y1
+	VPXOR        Y15, Y0, Y8
 	VPAND        Y7, Y8, Y8
-	VPXOR        Y1, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPADDD       Y2, Y6, Y6
+	VPXOR        Y0, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPADDD       Y1, Y6, Y6
 	VPSRLD       $0x02, Y3, Y8
 	VPSLLD       $0x1e, Y3, Y9
 	VPXOR        Y9, Y8, Y8
@@ -4291,12 +4406,12 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSLLD       $0x0a, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
+	VPADDD       Y8, Y1, Y1
 	VPXOR        Y3, Y4, Y13
 	VPAND        Y13, Y14, Y14
 	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
-	VMOVDQU      288(SP), Y10
+	VPADDD       Y14, Y1, Y1
+	VMOVDQU      416(SP), Y10
 	VPSRLD       $0x11, Y10, Y8
 	VPSLLD       $0x0f, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -4306,11 +4421,13 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       128(SP), Y8, Y12
-	VMOVDQU      Y12, 352(SP)
-	VPBROADCASTD 252(BX), Y11
-	VPADDD       352(SP), Y11, Y11
-	VPADDD       Y11, Y1, Y1
+	VPADDD       256(SP), Y8, Y12
+	VPBROADCASTD 264(BX), Y11
+	VPADDD       Y12, Y11, Y12
+	VMOVDQU      Y12, 480(SP)
+	VPBROADCASTD 268(BX), Y11
+	VPADDD       Y15, Y11, Y0
+	VPADDD       480(SP), Y0, Y0
 	VPSRLD       $0x06, Y6, Y8
 	VPSLLD       $0x1a, Y6, Y9
 	VPXOR        Y9, Y8, Y8
@@ -4322,29 +4439,40 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSLLD       $0x07, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPXOR        Y7, Y0, Y8
+	VPADDD       Y8, Y2, Y2
+	VPXOR        Y7, Y15, Y8
 	VPAND        Y6, Y8, Y8
-	VPXOR        Y0, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPADDD       Y1, Y5, Y5
-	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y9
+	VPXOR        Y15, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPADDD       Y2, Y5, Y5
+	VPSRLD       $0x02, Y1, Y8
+	VPSLLD       $0x1e, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y2, Y9
+	VPSRLD       $0x0d, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y2, Y9
+	VPSLLD       $0x13, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y2, Y9
+	VPSRLD       $0x16, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y2, Y9
+	VPSLLD       $0x0a, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPXOR        Y2, Y3, Y14
+	VPADDD       Y8, Y2, Y2
+	VPXOR        Y1, Y3, Y14
 	VPAND        Y14, Y13, Y13
 	VPXOR        Y3, Y13, Y13
-	VPADDD       Y13, Y1, Y1
-	VMOVDQU      320(SP), Y10
+	VPADDD       Y13, Y2, Y2
+	VMOVDQU      32(SP), Y10
+	VPSRLD       $0x07, Y10, Y8
+	VPSLLD       $0x19, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0e, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x03, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       288(SP), Y8, Y12
+	VMOVDQU      448(SP), Y10
 	VPSRLD       $0x11, Y10, Y8
 	VPSLLD       $0x0f, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -4354,11 +4482,13 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       160(SP), Y8, Y12
-	VMOVDQU      Y12, 384(SP)
-	VPBROADCASTD 256(BX), Y11
-	VPADDD       384(SP), Y11, Y11
-	VPADDD       Y11, Y0, Y0
+	VPADDD       Y8, Y12, Y12
+	VPBROADCASTD 224(BX), Y11
+	VPADDD       Y12, Y11, Y12
+	VMOVDQU      Y12, 512(SP)
+	VPBROADCASTD 272(BX), Y11
+	VPADDD       Y7, Y11, Y15
+	VPADDD       512(SP), Y15, Y15
 	VPSRLD       $0x06, Y5, Y8
 	VPSLLD       $0x1a, Y5, Y9
 	VPXOR        Y9, Y8, Y8
@@ -4376,242 +4506,22 @@ half:
 	VPXOR        Y7, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 	VPADDD       Y0, Y4, Y4
-	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y9
+	VPSRLD       $0x02, Y2, Y8
+	VPSLLD       $0x1e, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y1, Y9
+	VPSRLD       $0x0d, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y1, Y9
+	VPSLLD       $0x13, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y1, Y9
+	VPSRLD       $0x16, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y1, Y9
+	VPSLLD       $0x0a, Y2, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
-	VPXOR        Y1, Y2, Y13
+	VPXOR        Y2, Y1, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y2, Y14, Y14
+	VPXOR        Y1, Y14, Y14
 	VPADDD       Y14, Y0, Y0
-	VMOVDQU      352(SP), Y10
-	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       192(SP), Y8, Y12
-	VMOVDQU      Y12, 416(SP)
-	VPBROADCASTD 260(BX), Y11
-	VPADDD       416(SP), Y11, Y11
-	VPADDD       Y11, Y7, Y7
-	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y5, Y6, Y8
-	VPAND        Y4, Y8, Y8
-	VPXOR        Y6, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPADDD       Y7, Y3, Y3
-	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y0, Y1, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y1, Y13, Y13
-	VPADDD       Y13, Y7, Y7
-	VMOVDQU      384(SP), Y10
-	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       224(SP), Y8, Y12
-	VPBROADCASTD 264(BX), Y11
-	VPADDD       Y12, Y11, Y12
-	VMOVDQU      Y12, 448(SP)
-	VPBROADCASTD 268(BX), Y11
-	VPADDD       448(SP), Y11, Y11
-	VPADDD       Y11, Y6, Y6
-	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y4, Y5, Y8
-	VPAND        Y3, Y8, Y8
-	VPXOR        Y5, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y7, Y0, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
-	VMOVDQU      (SP), Y10
-	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       256(SP), Y8, Y12
-	VMOVDQU      416(SP), Y10
-	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y12, Y12
-	VPBROADCASTD 224(BX), Y11
-	VPADDD       Y12, Y11, Y12
-	VMOVDQU      Y12, 480(SP)
-	VPBROADCASTD 272(BX), Y11
-	VPADDD       480(SP), Y11, Y11
-	VPADDD       Y11, Y5, Y5
-	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPXOR        Y3, Y4, Y8
-	VPAND        Y2, Y8, Y8
-	VPXOR        Y4, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPADDD       Y5, Y1, Y1
-	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPXOR        Y6, Y7, Y14
-	VPAND        Y14, Y13, Y13
-	VPXOR        Y7, Y13, Y13
-	VPADDD       Y13, Y5, Y5
-	VMOVDQU      288(SP), Y12
-	VPADDD       (SP), Y12, Y12
-	VMOVDQU      32(SP), Y10
-	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y12, Y12
-	VMOVDQU      448(SP), Y10
-	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y12, Y12
-	VMOVDQU      Y12, (SP)
-	VPBROADCASTD 276(BX), Y11
-	VPADDD       (SP), Y11, Y11
-	VPADDD       Y11, Y4, Y4
-	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y2, Y3, Y8
-	VPAND        Y1, Y8, Y8
-	VPXOR        Y3, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
-	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y5, Y6, Y13
-	VPAND        Y13, Y14, Y14
-	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
 	VMOVDQU      320(SP), Y12
 	VPADDD       32(SP), Y12, Y12
 	VMOVDQU      64(SP), Y10
@@ -4637,42 +4547,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 32(SP)
-	VPBROADCASTD 280(BX), Y11
-	VPADDD       32(SP), Y11, Y11
-	VPADDD       Y11, Y3, Y3
-	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
+	VPBROADCASTD 276(BX), Y11
+	VPADDD       Y6, Y11, Y7
+	VPADDD       32(SP), Y7, Y7
+	VPSRLD       $0x06, Y4, Y8
+	VPSLLD       $0x1a, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y0, Y9
+	VPSRLD       $0x0b, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
+	VPSLLD       $0x15, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y0, Y9
+	VPSRLD       $0x19, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
+	VPSLLD       $0x07, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y1, Y2, Y8
-	VPAND        Y0, Y8, Y8
-	VPXOR        Y2, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y9
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y5, Y6, Y8
+	VPAND        Y4, Y8, Y8
+	VPXOR        Y6, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPADDD       Y15, Y3, Y3
+	VPSRLD       $0x02, Y0, Y8
+	VPSLLD       $0x1e, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y4, Y9
+	VPSRLD       $0x0d, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y4, Y9
+	VPSLLD       $0x13, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y4, Y9
+	VPSRLD       $0x16, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y4, Y9
+	VPSLLD       $0x0a, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y4, Y5, Y14
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y0, Y2, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y5, Y13, Y13
-	VPADDD       Y13, Y3, Y3
+	VPXOR        Y2, Y13, Y13
+	VPADDD       Y13, Y15, Y15
 	VMOVDQU      352(SP), Y12
 	VPADDD       64(SP), Y12, Y12
 	VMOVDQU      96(SP), Y10
@@ -4686,7 +4596,7 @@ half:
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
-	VMOVDQU      (SP), Y10
+	VMOVDQU      512(SP), Y10
 	VPSRLD       $0x11, Y10, Y8
 	VPSLLD       $0x0f, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -4698,42 +4608,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 64(SP)
-	VPBROADCASTD 284(BX), Y11
-	VPADDD       64(SP), Y11, Y11
-	VPADDD       Y11, Y2, Y2
-	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y9
+	VPBROADCASTD 280(BX), Y11
+	VPADDD       Y5, Y11, Y6
+	VPADDD       64(SP), Y6, Y6
+	VPSRLD       $0x06, Y3, Y8
+	VPSLLD       $0x1a, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y7, Y9
+	VPSRLD       $0x0b, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y7, Y9
+	VPSLLD       $0x15, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y7, Y9
+	VPSRLD       $0x19, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y7, Y9
+	VPSLLD       $0x07, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y0, Y1, Y8
-	VPAND        Y7, Y8, Y8
-	VPXOR        Y1, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPADDD       Y2, Y6, Y6
-	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y9
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y4, Y5, Y8
+	VPAND        Y3, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y1, Y1
+	VPSRLD       $0x02, Y15, Y8
+	VPSLLD       $0x1e, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y3, Y9
+	VPSRLD       $0x0d, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y3, Y9
+	VPSLLD       $0x13, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y3, Y9
+	VPSRLD       $0x16, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y3, Y9
+	VPSLLD       $0x0a, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y3, Y4, Y13
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y15, Y0, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
+	VPXOR        Y0, Y14, Y14
+	VPADDD       Y14, Y7, Y7
 	VMOVDQU      384(SP), Y12
 	VPADDD       96(SP), Y12, Y12
 	VMOVDQU      128(SP), Y10
@@ -4759,42 +4669,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 96(SP)
-	VPBROADCASTD 288(BX), Y11
-	VPADDD       96(SP), Y11, Y11
-	VPADDD       Y11, Y1, Y1
-	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y9
+	VPBROADCASTD 284(BX), Y11
+	VPADDD       Y4, Y11, Y5
+	VPADDD       96(SP), Y5, Y5
+	VPSRLD       $0x06, Y1, Y8
+	VPSLLD       $0x1a, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y6, Y9
+	VPSRLD       $0x0b, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y6, Y9
+	VPSLLD       $0x15, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y6, Y9
+	VPSRLD       $0x19, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y6, Y9
+	VPSLLD       $0x07, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPXOR        Y7, Y0, Y8
-	VPAND        Y6, Y8, Y8
-	VPXOR        Y0, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPADDD       Y1, Y5, Y5
-	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y9
+	VPADDD       Y8, Y6, Y6
+	VPXOR        Y3, Y4, Y8
+	VPAND        Y1, Y8, Y8
+	VPXOR        Y4, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y2, Y2
+	VPSRLD       $0x02, Y7, Y8
+	VPSLLD       $0x1e, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y2, Y9
+	VPSRLD       $0x0d, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y2, Y9
+	VPSLLD       $0x13, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y2, Y9
+	VPSRLD       $0x16, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y2, Y9
+	VPSLLD       $0x0a, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPXOR        Y2, Y3, Y14
+	VPADDD       Y8, Y6, Y6
+	VPXOR        Y7, Y15, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y3, Y13, Y13
-	VPADDD       Y13, Y1, Y1
+	VPXOR        Y15, Y13, Y13
+	VPADDD       Y13, Y6, Y6
 	VMOVDQU      416(SP), Y12
 	VPADDD       128(SP), Y12, Y12
 	VMOVDQU      160(SP), Y10
@@ -4820,42 +4730,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 128(SP)
-	VPBROADCASTD 292(BX), Y11
-	VPADDD       128(SP), Y11, Y11
-	VPADDD       Y11, Y0, Y0
-	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y9
+	VPBROADCASTD 288(BX), Y11
+	VPADDD       Y3, Y11, Y4
+	VPADDD       128(SP), Y4, Y4
+	VPSRLD       $0x06, Y2, Y8
+	VPSLLD       $0x1a, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y5, Y9
+	VPSRLD       $0x0b, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y5, Y9
+	VPSLLD       $0x15, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y5, Y9
+	VPSRLD       $0x19, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y5, Y9
+	VPSLLD       $0x07, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPXOR        Y6, Y7, Y8
-	VPAND        Y5, Y8, Y8
-	VPXOR        Y7, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPADDD       Y0, Y4, Y4
-	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y9
+	VPADDD       Y8, Y5, Y5
+	VPXOR        Y1, Y3, Y8
+	VPAND        Y2, Y8, Y8
+	VPXOR        Y3, Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPSRLD       $0x02, Y6, Y8
+	VPSLLD       $0x1e, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y1, Y9
+	VPSRLD       $0x0d, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y1, Y9
+	VPSLLD       $0x13, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y1, Y9
+	VPSRLD       $0x16, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y1, Y9
+	VPSLLD       $0x0a, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPXOR        Y1, Y2, Y13
+	VPADDD       Y8, Y5, Y5
+	VPXOR        Y6, Y7, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
+	VPXOR        Y7, Y14, Y14
+	VPADDD       Y14, Y5, Y5
 	VMOVDQU      448(SP), Y12
 	VPADDD       160(SP), Y12, Y12
 	VMOVDQU      192(SP), Y10
@@ -4881,42 +4791,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 160(SP)
-	VPBROADCASTD 296(BX), Y11
-	VPADDD       160(SP), Y11, Y11
-	VPADDD       Y11, Y7, Y7
-	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y9
+	VPBROADCASTD 292(BX), Y11
+	VPADDD       Y1, Y11, Y3
+	VPADDD       160(SP), Y3, Y3
+	VPSRLD       $0x06, Y0, Y8
+	VPSLLD       $0x1a, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y4, Y9
+	VPSRLD       $0x0b, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y4, Y9
+	VPSLLD       $0x15, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y4, Y9
+	VPSRLD       $0x19, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y4, Y9
+	VPSLLD       $0x07, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y5, Y6, Y8
-	VPAND        Y4, Y8, Y8
-	VPXOR        Y6, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPADDD       Y7, Y3, Y3
-	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y9
+	VPADDD       Y8, Y4, Y4
+	VPXOR        Y2, Y1, Y8
+	VPAND        Y0, Y8, Y8
+	VPXOR        Y1, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPADDD       Y4, Y15, Y15
+	VPSRLD       $0x02, Y5, Y8
+	VPSLLD       $0x1e, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y0, Y9
+	VPSRLD       $0x0d, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y0, Y9
+	VPSLLD       $0x13, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y0, Y9
+	VPSRLD       $0x16, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y0, Y9
+	VPSLLD       $0x0a, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y0, Y1, Y14
+	VPADDD       Y8, Y4, Y4
+	VPXOR        Y5, Y6, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y1, Y13, Y13
-	VPADDD       Y13, Y7, Y7
+	VPXOR        Y6, Y13, Y13
+	VPADDD       Y13, Y4, Y4
 	VMOVDQU      480(SP), Y12
 	VPADDD       192(SP), Y12, Y12
 	VMOVDQU      224(SP), Y10
@@ -4942,43 +4852,43 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 192(SP)
-	VPBROADCASTD 300(BX), Y11
-	VPADDD       192(SP), Y11, Y11
-	VPADDD       Y11, Y6, Y6
-	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
+	VPBROADCASTD 296(BX), Y11
+	VPADDD       Y2, Y11, Y1
+	VPADDD       192(SP), Y1, Y1
+	VPSRLD       $0x06, Y15, Y8
+	VPSLLD       $0x1a, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y3, Y9
+	VPSRLD       $0x0b, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
+	VPSLLD       $0x15, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y3, Y9
+	VPSRLD       $0x19, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
+	VPSLLD       $0x07, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y4, Y5, Y8
-	VPAND        Y3, Y8, Y8
-	VPXOR        Y5, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
+	VPADDD       Y8, Y3, Y3
+	VPXOR        Y0, Y2, Y8
+	VPAND        Y15, Y8, Y8
+	VPXOR        Y2, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VPSRLD       $0x02, Y4, Y8
+	VPSLLD       $0x1e, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y7, Y9
+	VPSRLD       $0x0d, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
+	VPSLLD       $0x13, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y7, Y9
+	VPSRLD       $0x16, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
+	VPSLLD       $0x0a, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y7, Y0, Y13
+	VPADDD       Y8, Y3, Y3
+	VPXOR        Y4, Y5, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
-	VMOVDQU      (SP), Y12
+	VPXOR        Y5, Y14, Y14
+	VPADDD       Y14, Y3, Y3
+	VMOVDQU      512(SP), Y12
 	VPADDD       224(SP), Y12, Y12
 	VMOVDQU      256(SP), Y10
 	VPSRLD       $0x07, Y10, Y8
@@ -5003,42 +4913,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 224(SP)
-	VPBROADCASTD 304(BX), Y11
-	VPADDD       224(SP), Y11, Y11
-	VPADDD       Y11, Y5, Y5
-	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
+	VPBROADCASTD 300(BX), Y11
+	VPADDD       Y0, Y11, Y2
+	VPADDD       224(SP), Y2, Y2
+	VPSRLD       $0x06, Y7, Y8
+	VPSLLD       $0x1a, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y2, Y9
+	VPSRLD       $0x0b, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
+	VPSLLD       $0x15, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y2, Y9
+	VPSRLD       $0x19, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
+	VPSLLD       $0x07, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPXOR        Y3, Y4, Y8
-	VPAND        Y2, Y8, Y8
-	VPXOR        Y4, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPADDD       Y5, Y1, Y1
-	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y9
+	VPADDD       Y8, Y1, Y1
+	VPXOR        Y15, Y0, Y8
+	VPAND        Y7, Y8, Y8
+	VPXOR        Y0, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	VPSRLD       $0x02, Y3, Y8
+	VPSLLD       $0x1e, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y6, Y9
+	VPSRLD       $0x0d, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y6, Y9
+	VPSLLD       $0x13, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y6, Y9
+	VPSRLD       $0x16, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y6, Y9
+	VPSLLD       $0x0a, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPXOR        Y6, Y7, Y14
+	VPADDD       Y8, Y1, Y1
+	VPXOR        Y3, Y4, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y7, Y13, Y13
-	VPADDD       Y13, Y5, Y5
+	VPXOR        Y4, Y13, Y13
+	VPADDD       Y13, Y1, Y1
 	VMOVDQU      32(SP), Y12
 	VPADDD       256(SP), Y12, Y12
 	VMOVDQU      288(SP), Y10
@@ -5064,42 +4974,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 256(SP)
-	VPBROADCASTD 308(BX), Y11
-	VPADDD       256(SP), Y11, Y11
-	VPADDD       Y11, Y4, Y4
-	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
+	VPBROADCASTD 304(BX), Y11
+	VPADDD       Y15, Y11, Y0
+	VPADDD       256(SP), Y0, Y0
+	VPSRLD       $0x06, Y6, Y8
+	VPSLLD       $0x1a, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y1, Y9
+	VPSRLD       $0x0b, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
+	VPSLLD       $0x15, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y1, Y9
+	VPSRLD       $0x19, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
+	VPSLLD       $0x07, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y2, Y3, Y8
-	VPAND        Y1, Y8, Y8
-	VPXOR        Y3, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
-	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y9
+	VPADDD       Y8, Y2, Y2
+	VPXOR        Y7, Y15, Y8
+	VPAND        Y6, Y8, Y8
+	VPXOR        Y15, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPADDD       Y2, Y5, Y5
+	VPSRLD       $0x02, Y1, Y8
+	VPSLLD       $0x1e, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y5, Y9
+	VPSRLD       $0x0d, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y5, Y9
+	VPSLLD       $0x13, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y5, Y9
+	VPSRLD       $0x16, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y5, Y9
+	VPSLLD       $0x0a, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y5, Y6, Y13
+	VPADDD       Y8, Y2, Y2
+	VPXOR        Y1, Y3, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
+	VPXOR        Y3, Y14, Y14
+	VPADDD       Y14, Y2, Y2
 	VMOVDQU      64(SP), Y12
 	VPADDD       288(SP), Y12, Y12
 	VMOVDQU      320(SP), Y10
@@ -5125,42 +5035,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 288(SP)
-	VPBROADCASTD 312(BX), Y11
-	VPADDD       288(SP), Y11, Y11
-	VPADDD       Y11, Y3, Y3
-	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
+	VPBROADCASTD 308(BX), Y11
+	VPADDD       Y7, Y11, Y15
+	VPADDD       288(SP), Y15, Y15
+	VPSRLD       $0x06, Y5, Y8
+	VPSLLD       $0x1a, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y0, Y9
+	VPSRLD       $0x0b, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
+	VPSLLD       $0x15, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y0, Y9
+	VPSRLD       $0x19, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
+	VPSLLD       $0x07, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y1, Y2, Y8
-	VPAND        Y0, Y8, Y8
-	VPXOR        Y2, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y9
+	VPADDD       Y8, Y0, Y0
+	VPXOR        Y6, Y7, Y8
+	VPAND        Y5, Y8, Y8
+	VPXOR        Y7, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPADDD       Y0, Y4, Y4
+	VPSRLD       $0x02, Y2, Y8
+	VPSLLD       $0x1e, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y4, Y9
+	VPSRLD       $0x0d, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y4, Y9
+	VPSLLD       $0x13, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y4, Y9
+	VPSRLD       $0x16, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y4, Y9
+	VPSLLD       $0x0a, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y4, Y5, Y14
+	VPADDD       Y8, Y0, Y0
+	VPXOR        Y2, Y1, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y5, Y13, Y13
-	VPADDD       Y13, Y3, Y3
+	VPXOR        Y1, Y13, Y13
+	VPADDD       Y13, Y0, Y0
 	VMOVDQU      96(SP), Y12
 	VPADDD       320(SP), Y12, Y12
 	VMOVDQU      352(SP), Y10
@@ -5186,42 +5096,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 320(SP)
-	VPBROADCASTD 316(BX), Y11
-	VPADDD       320(SP), Y11, Y11
-	VPADDD       Y11, Y2, Y2
-	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y9
+	VPBROADCASTD 312(BX), Y11
+	VPADDD       Y6, Y11, Y7
+	VPADDD       320(SP), Y7, Y7
+	VPSRLD       $0x06, Y4, Y8
+	VPSLLD       $0x1a, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y7, Y9
+	VPSRLD       $0x0b, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y7, Y9
+	VPSLLD       $0x15, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y7, Y9
+	VPSRLD       $0x19, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y7, Y9
+	VPSLLD       $0x07, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y0, Y1, Y8
-	VPAND        Y7, Y8, Y8
-	VPXOR        Y1, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPADDD       Y2, Y6, Y6
-	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y9
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y5, Y6, Y8
+	VPAND        Y4, Y8, Y8
+	VPXOR        Y6, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPADDD       Y15, Y3, Y3
+	VPSRLD       $0x02, Y0, Y8
+	VPSLLD       $0x1e, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y3, Y9
+	VPSRLD       $0x0d, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y3, Y9
+	VPSLLD       $0x13, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y3, Y9
+	VPSRLD       $0x16, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y3, Y9
+	VPSLLD       $0x0a, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y3, Y4, Y13
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y0, Y2, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
+	VPXOR        Y2, Y14, Y14
+	VPADDD       Y14, Y15, Y15
 	VMOVDQU      128(SP), Y12
 	VPADDD       352(SP), Y12, Y12
 	VMOVDQU      384(SP), Y10
@@ -5247,42 +5157,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 352(SP)
-	VPBROADCASTD 320(BX), Y11
-	VPADDD       352(SP), Y11, Y11
-	VPADDD       Y11, Y1, Y1
-	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y9
+	VPBROADCASTD 316(BX), Y11
+	VPADDD       Y5, Y11, Y6
+	VPADDD       352(SP), Y6, Y6
+	VPSRLD       $0x06, Y3, Y8
+	VPSLLD       $0x1a, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y6, Y9
+	VPSRLD       $0x0b, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y6, Y9
+	VPSLLD       $0x15, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y6, Y9
+	VPSRLD       $0x19, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y6, Y9
+	VPSLLD       $0x07, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPXOR        Y7, Y0, Y8
-	VPAND        Y6, Y8, Y8
-	VPXOR        Y0, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPADDD       Y1, Y5, Y5
-	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y9
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y4, Y5, Y8
+	VPAND        Y3, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y1, Y1
+	VPSRLD       $0x02, Y15, Y8
+	VPSLLD       $0x1e, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y2, Y9
+	VPSRLD       $0x0d, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y2, Y9
+	VPSLLD       $0x13, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y2, Y9
+	VPSRLD       $0x16, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y2, Y9
+	VPSLLD       $0x0a, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPXOR        Y2, Y3, Y14
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y15, Y0, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y3, Y13, Y13
-	VPADDD       Y13, Y1, Y1
+	VPXOR        Y0, Y13, Y13
+	VPADDD       Y13, Y7, Y7
 	VMOVDQU      160(SP), Y12
 	VPADDD       384(SP), Y12, Y12
 	VMOVDQU      416(SP), Y10
@@ -5308,42 +5218,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 384(SP)
-	VPBROADCASTD 324(BX), Y11
-	VPADDD       384(SP), Y11, Y11
-	VPADDD       Y11, Y0, Y0
-	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y9
+	VPBROADCASTD 320(BX), Y11
+	VPADDD       Y4, Y11, Y5
+	VPADDD       384(SP), Y5, Y5
+	VPSRLD       $0x06, Y1, Y8
+	VPSLLD       $0x1a, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y5, Y9
+	VPSRLD       $0x0b, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y5, Y9
+	VPSLLD       $0x15, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y5, Y9
+	VPSRLD       $0x19, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y5, Y9
+	VPSLLD       $0x07, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPXOR        Y6, Y7, Y8
-	VPAND        Y5, Y8, Y8
-	VPXOR        Y7, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPADDD       Y0, Y4, Y4
-	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y9
+	VPADDD       Y8, Y6, Y6
+	VPXOR        Y3, Y4, Y8
+	VPAND        Y1, Y8, Y8
+	VPXOR        Y4, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y2, Y2
+	VPSRLD       $0x02, Y7, Y8
+	VPSLLD       $0x1e, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y1, Y9
+	VPSRLD       $0x0d, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y1, Y9
+	VPSLLD       $0x13, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y1, Y9
+	VPSRLD       $0x16, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y1, Y9
+	VPSLLD       $0x0a, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPXOR        Y1, Y2, Y13
+	VPADDD       Y8, Y6, Y6
+	VPXOR        Y7, Y15, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
+	VPXOR        Y15, Y14, Y14
+	VPADDD       Y14, Y6, Y6
 	VMOVDQU      192(SP), Y12
 	VPADDD       416(SP), Y12, Y12
 	VMOVDQU      448(SP), Y10
@@ -5369,42 +5279,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 416(SP)
-	VPBROADCASTD 328(BX), Y11
-	VPADDD       416(SP), Y11, Y11
-	VPADDD       Y11, Y7, Y7
-	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y9
+	VPBROADCASTD 324(BX), Y11
+	VPADDD       Y3, Y11, Y4
+	VPADDD       416(SP), Y4, Y4
+	VPSRLD       $0x06, Y2, Y8
+	VPSLLD       $0x1a, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y4, Y9
+	VPSRLD       $0x0b, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y4, Y9
+	VPSLLD       $0x15, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y4, Y9
+	VPSRLD       $0x19, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y4, Y9
+	VPSLLD       $0x07, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y5, Y6, Y8
-	VPAND        Y4, Y8, Y8
-	VPXOR        Y6, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPADDD       Y7, Y3, Y3
-	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y9
+	VPADDD       Y8, Y5, Y5
+	VPXOR        Y1, Y3, Y8
+	VPAND        Y2, Y8, Y8
+	VPXOR        Y3, Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPSRLD       $0x02, Y6, Y8
+	VPSLLD       $0x1e, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y0, Y9
+	VPSRLD       $0x0d, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y0, Y9
+	VPSLLD       $0x13, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y0, Y9
+	VPSRLD       $0x16, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y0, Y9
+	VPSLLD       $0x0a, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y0, Y1, Y14
+	VPADDD       Y8, Y5, Y5
+	VPXOR        Y6, Y7, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y1, Y13, Y13
-	VPADDD       Y13, Y7, Y7
+	VPXOR        Y7, Y13, Y13
+	VPADDD       Y13, Y5, Y5
 	VMOVDQU      224(SP), Y12
 	VPADDD       448(SP), Y12, Y12
 	VMOVDQU      480(SP), Y10
@@ -5430,45 +5340,45 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 448(SP)
-	VPBROADCASTD 332(BX), Y11
-	VPADDD       448(SP), Y11, Y11
-	VPADDD       Y11, Y6, Y6
-	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
+	VPBROADCASTD 328(BX), Y11
+	VPADDD       Y1, Y11, Y3
+	VPADDD       448(SP), Y3, Y3
+	VPSRLD       $0x06, Y0, Y8
+	VPSLLD       $0x1a, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y3, Y9
+	VPSRLD       $0x0b, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
+	VPSLLD       $0x15, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y3, Y9
+	VPSRLD       $0x19, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
+	VPSLLD       $0x07, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y4, Y5, Y8
-	VPAND        Y3, Y8, Y8
-	VPXOR        Y5, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
+	VPADDD       Y8, Y4, Y4
+	VPXOR        Y2, Y1, Y8
+	VPAND        Y0, Y8, Y8
+	VPXOR        Y1, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPADDD       Y4, Y15, Y15
+	VPSRLD       $0x02, Y5, Y8
+	VPSLLD       $0x1e, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y7, Y9
+	VPSRLD       $0x0d, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
+	VPSLLD       $0x13, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y7, Y9
+	VPSRLD       $0x16, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
+	VPSLLD       $0x0a, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y7, Y0, Y13
+	VPADDD       Y8, Y4, Y4
+	VPXOR        Y5, Y6, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
+	VPXOR        Y6, Y14, Y14
+	VPADDD       Y14, Y4, Y4
 	VMOVDQU      256(SP), Y12
 	VPADDD       480(SP), Y12, Y12
-	VMOVDQU      (SP), Y10
+	VMOVDQU      512(SP), Y10
 	VPSRLD       $0x07, Y10, Y8
 	VPSLLD       $0x19, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -5491,44 +5401,44 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 480(SP)
-	VPBROADCASTD 336(BX), Y11
-	VPADDD       480(SP), Y11, Y11
-	VPADDD       Y11, Y5, Y5
-	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
+	VPBROADCASTD 332(BX), Y11
+	VPADDD       Y2, Y11, Y1
+	VPADDD       480(SP), Y1, Y1
+	VPSRLD       $0x06, Y15, Y8
+	VPSLLD       $0x1a, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y2, Y9
+	VPSRLD       $0x0b, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
+	VPSLLD       $0x15, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y2, Y9
+	VPSRLD       $0x19, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
+	VPSLLD       $0x07, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPXOR        Y3, Y4, Y8
-	VPAND        Y2, Y8, Y8
-	VPXOR        Y4, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPADDD       Y5, Y1, Y1
-	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y9
+	VPADDD       Y8, Y3, Y3
+	VPXOR        Y0, Y2, Y8
+	VPAND        Y15, Y8, Y8
+	VPXOR        Y2, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VPSRLD       $0x02, Y4, Y8
+	VPSLLD       $0x1e, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y6, Y9
+	VPSRLD       $0x0d, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y6, Y9
+	VPSLLD       $0x13, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y6, Y9
+	VPSRLD       $0x16, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y6, Y9
+	VPSLLD       $0x0a, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPXOR        Y6, Y7, Y14
+	VPADDD       Y8, Y3, Y3
+	VPXOR        Y4, Y5, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y7, Y13, Y13
-	VPADDD       Y13, Y5, Y5
+	VPXOR        Y5, Y13, Y13
+	VPADDD       Y13, Y3, Y3
 	VMOVDQU      288(SP), Y12
-	VPADDD       (SP), Y12, Y12
+	VPADDD       512(SP), Y12, Y12
 	VMOVDQU      32(SP), Y10
 	VPSRLD       $0x07, Y10, Y8
 	VPSLLD       $0x19, Y10, Y9
@@ -5551,43 +5461,43 @@ half:
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
-	VMOVDQU      Y12, (SP)
-	VPBROADCASTD 340(BX), Y11
-	VPADDD       (SP), Y11, Y11
-	VPADDD       Y11, Y4, Y4
-	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
+	VMOVDQU      Y12, 512(SP)
+	VPBROADCASTD 336(BX), Y11
+	VPADDD       Y0, Y11, Y2
+	VPADDD       512(SP), Y2, Y2
+	VPSRLD       $0x06, Y7, Y8
+	VPSLLD       $0x1a, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y1, Y9
+	VPSRLD       $0x0b, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
+	VPSLLD       $0x15, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y1, Y9
+	VPSRLD       $0x19, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
+	VPSLLD       $0x07, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y2, Y3, Y8
-	VPAND        Y1, Y8, Y8
-	VPXOR        Y3, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
-	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y9
+	VPADDD       Y8, Y1, Y1
+	VPXOR        Y15, Y0, Y8
+	VPAND        Y7, Y8, Y8
+	VPXOR        Y0, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	VPSRLD       $0x02, Y3, Y8
+	VPSLLD       $0x1e, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y5, Y9
+	VPSRLD       $0x0d, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y5, Y9
+	VPSLLD       $0x13, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y5, Y9
+	VPSRLD       $0x16, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y5, Y9
+	VPSLLD       $0x0a, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y5, Y6, Y13
+	VPADDD       Y8, Y1, Y1
+	VPXOR        Y3, Y4, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
+	VPXOR        Y4, Y14, Y14
+	VPADDD       Y14, Y1, Y1
 	VMOVDQU      320(SP), Y12
 	VPADDD       32(SP), Y12, Y12
 	VMOVDQU      64(SP), Y10
@@ -5613,42 +5523,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 32(SP)
-	VPBROADCASTD 344(BX), Y11
-	VPADDD       32(SP), Y11, Y11
-	VPADDD       Y11, Y3, Y3
-	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
+	VPBROADCASTD 340(BX), Y11
+	VPADDD       Y15, Y11, Y0
+	VPADDD       32(SP), Y0, Y0
+	VPSRLD       $0x06, Y6, Y8
+	VPSLLD       $0x1a, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y0, Y9
+	VPSRLD       $0x0b, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
+	VPSLLD       $0x15, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y0, Y9
+	VPSRLD       $0x19, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
+	VPSLLD       $0x07, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y1, Y2, Y8
-	VPAND        Y0, Y8, Y8
-	VPXOR        Y2, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y9
+	VPADDD       Y8, Y2, Y2
+	VPXOR        Y7, Y15, Y8
+	VPAND        Y6, Y8, Y8
+	VPXOR        Y15, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPADDD       Y2, Y5, Y5
+	VPSRLD       $0x02, Y1, Y8
+	VPSLLD       $0x1e, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y4, Y9
+	VPSRLD       $0x0d, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y4, Y9
+	VPSLLD       $0x13, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y4, Y9
+	VPSRLD       $0x16, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y4, Y9
+	VPSLLD       $0x0a, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y4, Y5, Y14
+	VPADDD       Y8, Y2, Y2
+	VPXOR        Y1, Y3, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y5, Y13, Y13
-	VPADDD       Y13, Y3, Y3
+	VPXOR        Y3, Y13, Y13
+	VPADDD       Y13, Y2, Y2
 	VMOVDQU      352(SP), Y12
 	VPADDD       64(SP), Y12, Y12
 	VMOVDQU      96(SP), Y10
@@ -5662,7 +5572,7 @@ half:
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
-	VMOVDQU      (SP), Y10
+	VMOVDQU      512(SP), Y10
 	VPSRLD       $0x11, Y10, Y8
 	VPSLLD       $0x0f, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -5674,42 +5584,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 64(SP)
-	VPBROADCASTD 348(BX), Y11
-	VPADDD       64(SP), Y11, Y11
-	VPADDD       Y11, Y2, Y2
-	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y9
+	VPBROADCASTD 344(BX), Y11
+	VPADDD       Y7, Y11, Y15
+	VPADDD       64(SP), Y15, Y15
+	VPSRLD       $0x06, Y5, Y8
+	VPSLLD       $0x1a, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y7, Y9
+	VPSRLD       $0x0b, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y7, Y9
+	VPSLLD       $0x15, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y7, Y9
+	VPSRLD       $0x19, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y7, Y9
+	VPSLLD       $0x07, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y0, Y1, Y8
-	VPAND        Y7, Y8, Y8
-	VPXOR        Y1, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPADDD       Y2, Y6, Y6
-	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y9
+	VPADDD       Y8, Y0, Y0
+	VPXOR        Y6, Y7, Y8
+	VPAND        Y5, Y8, Y8
+	VPXOR        Y7, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPADDD       Y0, Y4, Y4
+	VPSRLD       $0x02, Y2, Y8
+	VPSLLD       $0x1e, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y3, Y9
+	VPSRLD       $0x0d, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y3, Y9
+	VPSLLD       $0x13, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y3, Y9
+	VPSRLD       $0x16, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y3, Y9
+	VPSLLD       $0x0a, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPXOR        Y3, Y4, Y13
+	VPADDD       Y8, Y0, Y0
+	VPXOR        Y2, Y1, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
+	VPXOR        Y1, Y14, Y14
+	VPADDD       Y14, Y0, Y0
 	VMOVDQU      384(SP), Y12
 	VPADDD       96(SP), Y12, Y12
 	VMOVDQU      128(SP), Y10
@@ -5735,42 +5645,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 96(SP)
-	VPBROADCASTD 352(BX), Y11
-	VPADDD       96(SP), Y11, Y11
-	VPADDD       Y11, Y1, Y1
-	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y9
+	VPBROADCASTD 348(BX), Y11
+	VPADDD       Y6, Y11, Y7
+	VPADDD       96(SP), Y7, Y7
+	VPSRLD       $0x06, Y4, Y8
+	VPSLLD       $0x1a, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y6, Y9
+	VPSRLD       $0x0b, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y6, Y9
+	VPSLLD       $0x15, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y6, Y9
+	VPSRLD       $0x19, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y6, Y9
+	VPSLLD       $0x07, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPXOR        Y7, Y0, Y8
-	VPAND        Y6, Y8, Y8
-	VPXOR        Y0, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPADDD       Y1, Y5, Y5
-	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y9
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y5, Y6, Y8
+	VPAND        Y4, Y8, Y8
+	VPXOR        Y6, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPADDD       Y15, Y3, Y3
+	VPSRLD       $0x02, Y0, Y8
+	VPSLLD       $0x1e, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y2, Y9
+	VPSRLD       $0x0d, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y2, Y9
+	VPSLLD       $0x13, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y2, Y9
+	VPSRLD       $0x16, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y2, Y9
+	VPSLLD       $0x0a, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPXOR        Y2, Y3, Y14
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y0, Y2, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y3, Y13, Y13
-	VPADDD       Y13, Y1, Y1
+	VPXOR        Y2, Y13, Y13
+	VPADDD       Y13, Y15, Y15
 	VMOVDQU      416(SP), Y12
 	VPADDD       128(SP), Y12, Y12
 	VMOVDQU      160(SP), Y10
@@ -5796,42 +5706,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 128(SP)
-	VPBROADCASTD 356(BX), Y11
-	VPADDD       128(SP), Y11, Y11
-	VPADDD       Y11, Y0, Y0
-	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y9
+	VPBROADCASTD 352(BX), Y11
+	VPADDD       Y5, Y11, Y6
+	VPADDD       128(SP), Y6, Y6
+	VPSRLD       $0x06, Y3, Y8
+	VPSLLD       $0x1a, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y5, Y9
+	VPSRLD       $0x0b, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y5, Y9
+	VPSLLD       $0x15, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y5, Y9
+	VPSRLD       $0x19, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y5, Y9
+	VPSLLD       $0x07, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPXOR        Y6, Y7, Y8
-	VPAND        Y5, Y8, Y8
-	VPXOR        Y7, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPADDD       Y0, Y4, Y4
-	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y9
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y4, Y5, Y8
+	VPAND        Y3, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y1, Y1
+	VPSRLD       $0x02, Y15, Y8
+	VPSLLD       $0x1e, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y1, Y9
+	VPSRLD       $0x0d, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y1, Y9
+	VPSLLD       $0x13, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y1, Y9
+	VPSRLD       $0x16, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y1, Y9
+	VPSLLD       $0x0a, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPXOR        Y1, Y2, Y13
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y15, Y0, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
+	VPXOR        Y0, Y14, Y14
+	VPADDD       Y14, Y7, Y7
 	VMOVDQU      448(SP), Y12
 	VPADDD       160(SP), Y12, Y12
 	VMOVDQU      192(SP), Y10
@@ -5857,42 +5767,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 160(SP)
-	VPBROADCASTD 360(BX), Y11
-	VPADDD       160(SP), Y11, Y11
-	VPADDD       Y11, Y7, Y7
-	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y9
+	VPBROADCASTD 356(BX), Y11
+	VPADDD       Y4, Y11, Y5
+	VPADDD       160(SP), Y5, Y5
+	VPSRLD       $0x06, Y1, Y8
+	VPSLLD       $0x1a, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y4, Y9
+	VPSRLD       $0x0b, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y4, Y9
+	VPSLLD       $0x15, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y4, Y9
+	VPSRLD       $0x19, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y4, Y9
+	VPSLLD       $0x07, Y1, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y5, Y6, Y8
-	VPAND        Y4, Y8, Y8
-	VPXOR        Y6, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPADDD       Y7, Y3, Y3
-	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y9
+	VPADDD       Y8, Y6, Y6
+	VPXOR        Y3, Y4, Y8
+	VPAND        Y1, Y8, Y8
+	VPXOR        Y4, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y2, Y2
+	VPSRLD       $0x02, Y7, Y8
+	VPSLLD       $0x1e, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y0, Y9
+	VPSRLD       $0x0d, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y0, Y9
+	VPSLLD       $0x13, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y0, Y9
+	VPSRLD       $0x16, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y0, Y9
+	VPSLLD       $0x0a, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPXOR        Y0, Y1, Y14
+	VPADDD       Y8, Y6, Y6
+	VPXOR        Y7, Y15, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y1, Y13, Y13
-	VPADDD       Y13, Y7, Y7
+	VPXOR        Y15, Y13, Y13
+	VPADDD       Y13, Y6, Y6
 	VMOVDQU      480(SP), Y12
 	VPADDD       192(SP), Y12, Y12
 	VMOVDQU      224(SP), Y10
@@ -5918,43 +5828,43 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 192(SP)
-	VPBROADCASTD 364(BX), Y11
-	VPADDD       192(SP), Y11, Y11
-	VPADDD       Y11, Y6, Y6
-	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
+	VPBROADCASTD 360(BX), Y11
+	VPADDD       Y3, Y11, Y4
+	VPADDD       192(SP), Y4, Y4
+	VPSRLD       $0x06, Y2, Y8
+	VPSLLD       $0x1a, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y3, Y9
+	VPSRLD       $0x0b, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
+	VPSLLD       $0x15, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y3, Y9
+	VPSRLD       $0x19, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
+	VPSLLD       $0x07, Y2, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y4, Y5, Y8
-	VPAND        Y3, Y8, Y8
-	VPXOR        Y5, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
+	VPADDD       Y8, Y5, Y5
+	VPXOR        Y1, Y3, Y8
+	VPAND        Y2, Y8, Y8
+	VPXOR        Y3, Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPSRLD       $0x02, Y6, Y8
+	VPSLLD       $0x1e, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y7, Y9
+	VPSRLD       $0x0d, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
+	VPSLLD       $0x13, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y7, Y9
+	VPSRLD       $0x16, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
+	VPSLLD       $0x0a, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPXOR        Y7, Y0, Y13
+	VPADDD       Y8, Y5, Y5
+	VPXOR        Y6, Y7, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
-	VMOVDQU      (SP), Y12
+	VPXOR        Y7, Y14, Y14
+	VPADDD       Y14, Y5, Y5
+	VMOVDQU      512(SP), Y12
 	VPADDD       224(SP), Y12, Y12
 	VMOVDQU      256(SP), Y10
 	VPSRLD       $0x07, Y10, Y8
@@ -5979,42 +5889,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 224(SP)
-	VPBROADCASTD 368(BX), Y11
-	VPADDD       224(SP), Y11, Y11
-	VPADDD       Y11, Y5, Y5
-	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
+	VPBROADCASTD 364(BX), Y11
+	VPADDD       Y1, Y11, Y3
+	VPADDD       224(SP), Y3, Y3
+	VPSRLD       $0x06, Y0, Y8
+	VPSLLD       $0x1a, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y2, Y9
+	VPSRLD       $0x0b, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
+	VPSLLD       $0x15, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y2, Y9
+	VPSRLD       $0x19, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
+	VPSLLD       $0x07, Y0, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPXOR        Y3, Y4, Y8
-	VPAND        Y2, Y8, Y8
-	VPXOR        Y4, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPADDD       Y5, Y1, Y1
-	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y9
+	VPADDD       Y8, Y4, Y4
+	VPXOR        Y2, Y1, Y8
+	VPAND        Y0, Y8, Y8
+	VPXOR        Y1, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPADDD       Y4, Y15, Y15
+	VPSRLD       $0x02, Y5, Y8
+	VPSLLD       $0x1e, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y6, Y9
+	VPSRLD       $0x0d, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y6, Y9
+	VPSLLD       $0x13, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y6, Y9
+	VPSRLD       $0x16, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y6, Y9
+	VPSLLD       $0x0a, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPXOR        Y6, Y7, Y14
+	VPADDD       Y8, Y4, Y4
+	VPXOR        Y5, Y6, Y14
 	VPAND        Y14, Y13, Y13
-	VPXOR        Y7, Y13, Y13
-	VPADDD       Y13, Y5, Y5
+	VPXOR        Y6, Y13, Y13
+	VPADDD       Y13, Y4, Y4
 	VMOVDQU      32(SP), Y12
 	VPADDD       256(SP), Y12, Y12
 	VMOVDQU      288(SP), Y10
@@ -6040,42 +5950,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 256(SP)
-	VPBROADCASTD 372(BX), Y11
-	VPADDD       256(SP), Y11, Y11
-	VPADDD       Y11, Y4, Y4
-	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
+	VPBROADCASTD 368(BX), Y11
+	VPADDD       Y2, Y11, Y1
+	VPADDD       256(SP), Y1, Y1
+	VPSRLD       $0x06, Y15, Y8
+	VPSLLD       $0x1a, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y1, Y9
+	VPSRLD       $0x0b, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
+	VPSLLD       $0x15, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y1, Y9
+	VPSRLD       $0x19, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
+	VPSLLD       $0x07, Y15, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y2, Y3, Y8
-	VPAND        Y1, Y8, Y8
-	VPXOR        Y3, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
-	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y9
+	VPADDD       Y8, Y3, Y3
+	VPXOR        Y0, Y2, Y8
+	VPAND        Y15, Y8, Y8
+	VPXOR        Y2, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VPSRLD       $0x02, Y4, Y8
+	VPSLLD       $0x1e, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0d, Y5, Y9
+	VPSRLD       $0x0d, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y5, Y9
+	VPSLLD       $0x13, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y5, Y9
+	VPSRLD       $0x16, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y5, Y9
+	VPSLLD       $0x0a, Y4, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPXOR        Y5, Y6, Y13
+	VPADDD       Y8, Y3, Y3
+	VPXOR        Y4, Y5, Y13
 	VPAND        Y13, Y14, Y14
-	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
+	VPXOR        Y5, Y14, Y14
+	VPADDD       Y14, Y3, Y3
 	VMOVDQU      64(SP), Y12
 	VPADDD       288(SP), Y12, Y12
 	VMOVDQU      320(SP), Y10
@@ -6101,26 +6011,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 288(SP)
-	VPBROADCASTD 376(BX), Y11
-	VPADDD       288(SP), Y11, Y11
-	VPADDD       Y11, Y3, Y3
-	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
+	VPBROADCASTD 372(BX), Y11
+	VPADDD       Y0, Y11, Y2
+	VPADDD       288(SP), Y2, Y2
+	VPSRLD       $0x06, Y7, Y8
+	VPSLLD       $0x1a, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y0, Y9
+	VPSRLD       $0x0b, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
+	VPSLLD       $0x15, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y0, Y9
+	VPSRLD       $0x19, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
+	VPSLLD       $0x07, Y7, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPXOR        Y1, Y2, Y8
-	VPAND        Y0, Y8, Y8
-	VPXOR        Y2, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPADDD       Y3, Y7, Y7
+	VPADDD       Y8, Y1, Y1
+	VPXOR        Y15, Y0, Y8
+	VPAND        Y7, Y8, Y8
+	VPXOR        Y0, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	VPSRLD       $0x02, Y3, Y8
+	VPSLLD       $0x1e, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y3, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPXOR        Y3, Y4, Y14
+	VPAND        Y14, Y13, Y13
+	VPXOR        Y4, Y13, Y13
+	VPADDD       Y13, Y1, Y1
 	VMOVDQU      96(SP), Y12
 	VPADDD       320(SP), Y12, Y12
 	VMOVDQU      352(SP), Y10
@@ -6146,26 +6072,42 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 320(SP)
-	VPBROADCASTD 380(BX), Y11
-	VPADDD       320(SP), Y11, Y11
-	VPADDD       Y11, Y2, Y2
-	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y9
+	VPBROADCASTD 376(BX), Y11
+	VPADDD       Y15, Y11, Y0
+	VPADDD       320(SP), Y0, Y0
+	VPSRLD       $0x06, Y6, Y8
+	VPSLLD       $0x1a, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y7, Y9
+	VPSRLD       $0x0b, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y7, Y9
+	VPSLLD       $0x15, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y7, Y9
+	VPSRLD       $0x19, Y6, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y7, Y9
+	VPSLLD       $0x07, Y6, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
-	VPXOR        Y0, Y1, Y8
-	VPAND        Y7, Y8, Y8
-	VPXOR        Y1, Y8, Y8
+	VPXOR        Y7, Y15, Y8
+	VPAND        Y6, Y8, Y8
+	VPXOR        Y15, Y8, Y8
 	VPADDD       Y8, Y2, Y2
-	VPADDD       Y2, Y6, Y6
+	VPADDD       Y2, Y5, Y5
+	VPSRLD       $0x02, Y1, Y8
+	VPSLLD       $0x1e, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0d, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x13, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0a, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPXOR        Y1, Y3, Y13
+	VPAND        Y13, Y14, Y14
+	VPXOR        Y3, Y14, Y14
+	VPADDD       Y14, Y2, Y2
 	VMOVDQU      128(SP), Y12
 	VPADDD       352(SP), Y12, Y12
 	VMOVDQU      384(SP), Y10
@@ -6191,26 +6133,26 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 352(SP)
-	VPBROADCASTD 384(BX), Y11
-	VPADDD       352(SP), Y11, Y11
-	VPADDD       Y11, Y1, Y1
-	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y9
+	VPBROADCASTD 380(BX), Y11
+	VPADDD       Y7, Y11, Y15
+	VPADDD       352(SP), Y15, Y15
+	VPSRLD       $0x06, Y5, Y8
+	VPSLLD       $0x1a, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y6, Y9
+	VPSRLD       $0x0b, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y6, Y9
+	VPSLLD       $0x15, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y6, Y9
+	VPSRLD       $0x19, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y6, Y9
+	VPSLLD       $0x07, Y5, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPXOR        Y7, Y0, Y8
-	VPAND        Y6, Y8, Y8
-	VPXOR        Y0, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPADDD       Y1, Y5, Y5
+	VPADDD       Y8, Y0, Y0
+	VPXOR        Y6, Y7, Y8
+	VPAND        Y5, Y8, Y8
+	VPXOR        Y7, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPADDD       Y0, Y4, Y4
 	VMOVDQU      160(SP), Y12
 	VPADDD       384(SP), Y12, Y12
 	VMOVDQU      416(SP), Y10
@@ -6236,28 +6178,91 @@ half:
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y12, Y12
 	VMOVDQU      Y12, 384(SP)
+	VPBROADCASTD 384(BX), Y11
+	VPADDD       Y6, Y11, Y7
+	VPADDD       384(SP), Y7, Y7
+	VPSRLD       $0x06, Y4, Y8
+	VPSLLD       $0x1a, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y4, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPXOR        Y5, Y6, Y8
+	VPAND        Y4, Y8, Y8
+	VPXOR        Y6, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPADDD       Y15, Y3, Y3
+	VMOVDQU      192(SP), Y12
+	VPADDD       416(SP), Y12, Y12
+	VMOVDQU      448(SP), Y10
+	VPSRLD       $0x07, Y10, Y8
+	VPSLLD       $0x19, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0e, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x03, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y12, Y12
+	VMOVDQU      352(SP), Y10
+	VPSRLD       $0x11, Y10, Y8
+	VPSLLD       $0x0f, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0d, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0a, Y10, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y12, Y12
+	VMOVDQU      Y12, 416(SP)
 	VPBROADCASTD 388(BX), Y11
-	VPADDD       384(SP), Y11, Y11
-	VPADDD       Y11, Y0, Y0
-	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y9
+	VPADDD       Y5, Y11, Y6
+	VPADDD       416(SP), Y6, Y6
+	VPSRLD       $0x06, Y3, Y8
+	VPSLLD       $0x1a, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0b, Y5, Y9
+	VPSRLD       $0x0b, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y5, Y9
+	VPSLLD       $0x15, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y5, Y9
+	VPSRLD       $0x19, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y5, Y9
+	VPSLLD       $0x07, Y3, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPXOR        Y6, Y7, Y8
-	VPAND        Y5, Y8, Y8
-	VPXOR        Y7, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPADDD       Y0, Y4, Y4
+	VPADDD       Y8, Y7, Y7
+	VPXOR        Y4, Y5, Y8
+	VPAND        Y3, Y8, Y8
+	VPXOR        Y5, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y1, Y1
+	VMOVDQU      Y4, Y5
+	VPSRLD       $0x06, Y1, Y8
+	VPSLLD       $0x1a, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x0b, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x15, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x07, Y1, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPXOR        Y3, Y4, Y8
+	VPAND        Y1, Y8, Y8
+	VPXOR        Y4, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y2, Y2
 	VPBROADCASTD 392(BX), Y11
-	VPADDD       Y4, Y11, Y8
+	VPADDD       Y2, Y11, Y8
 	VPSHUFB      (BX), Y8, Y8
 	VPBROADCASTD 428(AX), Y9
 	VPMINUD      Y9, Y8, Y9

@@ -16,7 +16,7 @@ func TestSweepNamesTheRangeAndNothingElse(t *testing.T) {
 			var s sweep
 			var got, want []uint32
 			for s.begin(first, n); s.next(); got = s.collect(got) {
-				for i := range s.batches() {
+				for i := range s.masks {
 					s.masks[i] = math.MaxUint16
 				}
 			}
@@ -35,9 +35,7 @@ func TestSweepReadsEveryBit(t *testing.T) {
 	var s sweep
 	s.begin(1000, 64)
 	s.next()
-	for i, mask := range []uint16{0, 1<<15 | 1, 0b1010 << 4, 1 << 15} {
-		s.masks[i] = mask
-	}
+	copy(s.masks[:], []uint16{0, 1<<15 | 1, 0b1010 << 4, 1 << 15})
 	got := s.collect([]uint32{7})
 	if want := []uint32{7, 1016, 1031, 1037, 1039, 1063}; !slices.Equal(got, want) {
 		t.Errorf("read %d, want %d", got, want)

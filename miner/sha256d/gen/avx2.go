@@ -10,9 +10,10 @@ import (
 func avx2(c *build.Context) {
 	f := open(c, "scanAVX2", "tries 8 nonces at once.")
 	y := vectors(reg.S256)
-	s := &ymm{frame: f, temp: y[8:12], sum: y[12], xors: [2]op{y[13], y[14]}, count: y[15]}
+	s := &ymm{frame: f, temp: y[8:12], sum: y[12], xors: [2]op{y[13], y[14]}, count: f.AllocLocal(32)}
 	l := &lanes{frame: f, set: s}
 	copy(l.v[:], y[:8])
+	l.spare = y[15]
 	words := f.AllocLocal(16 * 32)
 	for i := range l.w {
 		l.w[i] = words.Offset(32 * i)
@@ -48,8 +49,9 @@ func (s *ymm) start() {
 	s.swap = s.vector(0x00010203, 0x04050607, 0x08090a0b, 0x0c0d0e0f, 0x00010203, 0x04050607, 0x08090a0b, 0x0c0d0e0f)
 	s.step = s.vector(8, 8, 8, 8, 8, 8, 8, 8)
 	s.VMOVD(s.first, reg.X15)
-	s.VPBROADCASTD(reg.X15, s.count)
-	s.VPADDD(s.vector(0, 1, 2, 3, 4, 5, 6, 7), s.count, s.count)
+	s.VPBROADCASTD(reg.X15, reg.Y15)
+	s.VPADDD(s.vector(0, 1, 2, 3, 4, 5, 6, 7), reg.Y15, reg.Y15)
+	s.move(reg.Y15, s.count)
 }
 
 func (s *ymm) broadcast(from operand.Mem, to op) { s.VPBROADCASTD(from, to) }
@@ -121,20 +123,17 @@ func (s *ymm) majority(a, b, c op) op {
 	return before
 }
 
-func (s *ymm) kw(word operand.Mem, x op) op {
-	s.addWord(word, x, s.temp[3])
-	return s.temp[3]
-}
-
 func (s *ymm) work(op) op { return s.sum }
 
 func (s *ymm) begin() { s.follow = false }
 
 func (s *ymm) nonces(to op) {
-	t := s.temp[0]
-	s.VPSHUFB(s.swap, s.count, t)
+	t, next := s.temp[0], s.temp[1]
+	s.move(s.count, t)
+	s.VPADDD(s.step, t, next)
+	s.move(next, s.count)
+	s.VPSHUFB(s.swap, t, t)
 	s.move(t, to)
-	s.VPADDD(s.step, s.count, s.count)
 }
 
 // verdict has no unsigned comparison: what is at most top is the lesser of both.

@@ -9,7 +9,7 @@ import (
 // What VPTERNLOGD makes of each combination of three bits.
 const (
 	xor3   = operand.U8(0x96)
-	ifElse = operand.U8(0xca)
+	ifElse = operand.U8(0xb8) // of f, e and g
 	most   = operand.U8(0xe8)
 )
 
@@ -21,6 +21,7 @@ func avx512(c *build.Context) {
 	l := &lanes{frame: f, set: s}
 	copy(l.v[:], z[:8])
 	copy(l.w[:], z[8:24])
+	l.spare = z[31]
 	s.start()
 	f.loop(l.batch)
 	f.VZEROUPPER()
@@ -96,20 +97,14 @@ func (s *zmm) spin(x op, how spin) op {
 }
 
 func (s *zmm) choose(e, f, g op) op {
-	s.move(e, s.temp[0])
-	s.VPTERNLOGD(ifElse, g, f, s.temp[0])
-	return s.temp[0]
+	s.VPTERNLOGD(ifElse, f, e, g)
+	return g
 }
 
 func (s *zmm) majority(a, b, c op) op {
 	s.move(a, s.temp[0])
 	s.VPTERNLOGD(most, c, b, s.temp[0])
 	return s.temp[0]
-}
-
-func (s *zmm) kw(word operand.Mem, x op) op {
-	s.addWord(word, x, s.temp[3])
-	return s.temp[3]
 }
 
 func (s *zmm) work(slot op) op {

@@ -13,10 +13,9 @@ type set interface {
 	add(x, y, to op)                      // to a register
 	addWord(word operand.Mem, x, to op)   // one word to all lanes
 	spin(x op, s spin) op                 // into a register that lasts until the next step
-	choose(e, f, g op) op                 // likewise
+	choose(e, f, g op) op                 // likewise; g may be spoilt
 	majority(a, b, c op) op               // likewise; of consecutive rounds, in order
 	move(from, to op)                     // one of them a register
-	kw(word operand.Mem, x op) (sum op)   // into a register that lasts until the next step
 	work(slot op) op                      // a register in which to sum up a message word
 	begin()                               // a hash: what the last round left is none of its business
 	nonces(to op)                         // this batch's nonces as message words
@@ -27,8 +26,9 @@ type set interface {
 type lanes struct {
 	*frame
 	set
-	v [8]op  // registers that now play a to h
-	w [16]op // where message word t lies, at t mod 16
+	v     [8]op // registers that now play a to h
+	spare op
+	w     [16]op // where message word t lies, at t mod 16
 }
 
 // batch writes all from the nonces to the mask.
@@ -49,19 +49,16 @@ func (l *lanes) first() {
 		}
 		l.broadcast(at(l.feed, feedState+i), l.v[i])
 	}
-	for t := nonceWord + 1; t < 64; t++ {
-		l.schedule(h, t)
+	l.rounds(h, nonceWord+1, 63, 63, func(t int) {
 		if t < 7 {
-			l.broadcast(at(l.feed, feedLate+t-4), l.v[7])
-		} else {
-			l.constant(h, t, at(l.feed, feedKW+t))
+			l.broadcast(at(l.feed, feedLate+t-4), l.spare)
+			return
 		}
-		l.round(true)
-	}
+		l.constant(h, t, at(l.feed, feedKW+t))
+	})
 }
 
-// second hashes the hash, up to the round that decides. What only later rounds
-// need is left out.
+// second hashes the hash, up to the round that decides.
 func (l *lanes) second() {
 	h := outer()
 	for i, v := range l.v {
@@ -69,14 +66,33 @@ func (l *lanes) second() {
 	}
 	l.begin()
 	l.opening()
-	for t := 1; t <= lastRound; t++ {
-		l.schedule(h, t)
+	// A word a takes four rounds to come round to e: none made later decides.
+	l.rounds(h, 1, lastRound, lastRound-4, func(t int) {
 		if t < 4 {
-			l.addWord(l.word(iv[7-t]+k[t]), l.w[t], l.v[7])
-		} else {
-			l.constant(h, t, l.word(k[t]+h.value[t]))
+			l.addWord(l.word(iv[7-t]+k[t]), l.w[t], l.spare)
+			return
 		}
-		l.round(t < lastRound-3) // a takes four rounds to come round to e
+		l.constant(h, t, l.word(k[t]+h.value[t]))
+	})
+}
+
+// rounds writes rounds first to last, the words a up to lastA. Ready must put
+// into the spare register h of round t, still called g, plus all else that the
+// round adds without knowing the state.
+func (l *lanes) rounds(h *half, first, last, lastA int, ready func(t int)) {
+	prepare := func(t int) {
+		l.schedule(h, t)
+		ready(t)
+	}
+	prepare(first)
+	l.v[7], l.spare = l.spare, l.v[7]
+	for t := first; t <= last; t++ {
+		if t < last {
+			prepare(t + 1)
+		} else {
+			l.move(l.v[6], l.spare)
+		}
+		l.round(t <= lastA)
 	}
 }
 
@@ -130,17 +146,16 @@ func (l *lanes) schedule(h *half, t int) {
 	}
 }
 
-// constant adds to h what round t takes besides the state.
+// constant makes g plus what round t takes besides the state.
 func (l *lanes) constant(h *half, t int, kw operand.Mem) {
-	if h.known[t] {
-		l.addWord(kw, l.v[7], l.v[7])
-		return
+	l.addWord(kw, l.v[6], l.spare)
+	if !h.known[t] {
+		l.add(l.w[t%16], l.spare, l.spare)
 	}
-	l.add(l.kw(kw, l.w[t%16]), l.v[7], l.v[7])
 }
 
-// round writes the rest of a round and renames instead of moving. Without a,
-// only e is made.
+// round writes the rest of a round and renames instead of moving. What becomes
+// the next h is made already, so choosing may spoil g. Without a, only e is made.
 func (l *lanes) round(withA bool) {
 	a, b, c, d, e, f, g, h := l.v[0], l.v[1], l.v[2], l.v[3], l.v[4], l.v[5], l.v[6], l.v[7]
 	l.add(l.spin(e, sum1), h, h)
@@ -150,5 +165,6 @@ func (l *lanes) round(withA bool) {
 		l.add(l.spin(a, sum0), h, h)
 		l.add(l.majority(a, b, c), h, h)
 	}
-	l.v = [8]op{h, a, b, c, d, e, f, g}
+	l.v = [8]op{h, a, b, c, d, e, f, l.spare}
+	l.spare = g
 }
