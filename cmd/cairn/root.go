@@ -93,7 +93,7 @@ func rootCommand() *cobra.Command {
 	}
 	shared(root)
 	grouped(root, "node", "Run nodes:", nodeCommand(), labCommand(), mineCommand(), peersCommand())
-	grouped(root, "pay", "Pay, and watch it settle:", walletCommand(), sendCommand(), waitCommand(), watchCommand(), riskCommand())
+	grouped(root, "pay", "Pay, and watch it settle:", walletCommand(), sendCommand(), bumpCommand(), cancelCommand(), waitCommand(), watchCommand(), riskCommand())
 	grouped(root, "ask", "Ask a node:", statusCommand(), tipsCommand(), blockCommand(), txCommand(), mempoolCommand(), rpcCommand())
 	grouped(root, "program", "The program itself:", configCommand(), versionCommand(), manCommand())
 	root.SetHelpCommandGroupID("program")

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"context"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 
@@ -12,11 +9,10 @@ import (
 	"cairn/chain"
 	"cairn/converge"
 	"cairn/rpc"
-	"cairn/wallet"
 )
 
 const (
-	usualFeeRate = 2000 // grains per 1000 bytes: twice what an empty pool asks for
+	usualFeeRate = 2000 // grains per 1000 bytes where the node gives no estimate: twice what an empty pool asks for
 	highFee      = 10   // a fee of more than one part in so many of the payment is a slip
 )
 
@@ -24,10 +20,12 @@ func sendCommand() *cobra.Command {
 	cmd := asking(purse(&cobra.Command{
 		Use: "send ADDRESS {AMOUNT | --all}", Short: "Pay somebody",
 		Long: "Asks the node for the wallet's coins, builds and signs the payment here, and hands\n" +
-			"it to the node: keys never leave this program.",
-		Example: "  cairn send dcrn1… 12.5 --memo \"for the stones\" --wait 3",
+			"it to the node: keys never leave this program. ADDRESS may be a payment request\n" +
+			"(cairn:…), which may name the amount.",
+		Example: "  cairn send dcrn1… 12.5 --memo \"for the stones\" --wait 3\n" +
+			"  cairn send 'cairn:dcrn1…?amount=12.5&label=Rosa'",
 		Args: func(cmd *cobra.Command, args []string) error {
-			if yes(cmd, "all") {
+			if yes(cmd, "all") || len(args) == 1 && isURI(args[0]) {
 				return words("ADDRESS")(cmd, args)
 			}
 			return words("ADDRESS", "AMOUNT")(cmd, args)
@@ -35,10 +33,9 @@ func sendCommand() *cobra.Command {
 		RunE: runSend,
 	}))
 	passphraseFlag(cmd)
+	feeRateFlags(cmd)
 	f := cmd.Flags()
 	f.Bool("all", false, "pay all that can be spent, less the fee")
-	f.Uint64("fee-rate", usualFeeRate, "fee in `GRAINS` per 1000 bytes; by default more if the pool asks for more")
-	f.Bool("allow-high-fee", false, "pay a fee above 10 % of the amount all the same")
 	f.String("memo", "", "a `TEXT` of up to 80 bytes that everybody can read, for ever")
 	f.Int64("wait", 0, "wait until all nodes have it at this `DEPTH`")
 	f.String("nodes", converge.All.String(), "with --wait, `WHO` must agree: all, quorum or a number of nodes")
@@ -52,6 +49,7 @@ func sendCommand() *cobra.Command {
 type payment struct {
 	ID      *chain.Hash `json:"txid,omitempty"` // nothing was sent without it
 	To      string      `json:"to"`
+	Label   string      `json:"label,omitempty"` // of the payment request
 	Amount  rpc.Amount  `json:"amount"`
 	Fee     rpc.Amount  `json:"fee"`
 	Change  rpc.Amount  `json:"change"`
@@ -69,50 +67,82 @@ func runSend(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	h, err := openHoard(cmd)
+	var node *rpc.Client
+	var pay *payment
+	err = spending(cmd, func(h *hoard) (err error) {
+		node = h.node
+		pay, err = h.send(cmd, args)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	tx, pay, err := h.build(cmd, args)
-	if err != nil {
-		return err
-	}
-	if err := reasonable(pay, yes(cmd, "allow-high-fee")); err != nil {
-		return err
-	}
-	if yes(cmd, "dry-run") {
-		pay.DryRun = true
-		return show(cmd, pay, pay.say)
-	}
-	if err := agree(cmd, pay.question()); err != nil {
-		return err
-	}
-	if err := h.sign(cmd, tx, pay); err != nil {
-		return err
-	}
-	if err := h.submit(cmd.Context(), tx); err != nil {
-		return err
-	}
-	if depth > 0 {
-		return settle(cmd, h.node, pay)
+	if depth > 0 && !pay.DryRun {
+		return settle(cmd, node, pay)
 	}
 	return show(cmd, pay, pay.say)
 }
 
-// build makes the payment, unsigned.
-func (h *hoard) build(cmd *cobra.Command, args []string) (*chain.Tx, *payment, error) {
-	to, err := h.params.ParseAddress(args[0])
+func (h *hoard) send(cmd *cobra.Command, args []string) (*payment, error) {
+	tx, pay, err := h.pay(cmd, args)
 	if err != nil {
-		return nil, nil, misused(cmd, "%w", err)
+		return nil, err
 	}
-	var amount chain.Amount
-	if !yes(cmd, "all") {
-		if amount, err = chain.ParseAmount(args[1]); err != nil {
-			return nil, nil, misused(cmd, "%w", err)
+	if err := reasonable(pay.Fee, pay.Amount, yes(cmd, "allow-high-fee")); err != nil {
+		return nil, err
+	}
+	if yes(cmd, "dry-run") {
+		pay.DryRun = true
+		return pay, nil
+	}
+	id, err := h.commit(cmd, tx, nil, pay.question())
+	pay.ID = &id
+	return pay, err
+}
+
+// order is what a person asks to be paid.
+type order struct {
+	invoice
+	to     chain.Address
+	amount chain.Amount // 0 with --all
+}
+
+// readOrder reads ADDRESS and AMOUNT. The address may be a payment request, which
+// may name the amount.
+func (h *hoard) readOrder(cmd *cobra.Command, args []string) (o order, err error) {
+	o.invoice = invoice{Address: args[0]}
+	if isURI(args[0]) {
+		if o.invoice, err = parseURI(args[0]); err != nil {
+			return o, misused(cmd, "%w", err)
 		}
-		if amount == 0 {
-			return nil, nil, misused(cmd, "an amount of 0 pays nobody")
-		}
+	}
+	if o.to, err = h.params.ParseAddress(o.Address); err != nil {
+		return o, misused(cmd, "%w", err)
+	}
+	asked := chain.Amount(o.Amount)
+	switch {
+	case yes(cmd, "all"):
+		return o, nil
+	case len(args) == 1 && asked == 0:
+		return o, misused(cmd, "AMOUNT is missing: the payment request leaves it to you")
+	case len(args) == 1:
+		o.amount = asked
+		return o, nil
+	}
+	if o.amount, err = someAmount(cmd, args[1]); err != nil {
+		return o, err
+	}
+	if asked > 0 && asked != o.amount {
+		return o, misused(cmd, "the payment request asks for %v CRN, not for %v: leave AMOUNT out, or pay to its address %s", asked, o.amount, o.Address)
+	}
+	return o, nil
+}
+
+// pay makes the payment, unsigned.
+func (h *hoard) pay(cmd *cobra.Command, args []string) (*chain.Tx, *payment, error) {
+	o, err := h.readOrder(cmd, args)
+	if err != nil {
+		return nil, nil, err
 	}
 	rate, err := h.feeRate(cmd)
 	if err != nil {
@@ -122,111 +152,26 @@ func (h *hoard) build(cmd *cobra.Command, args []string) (*chain.Tx, *payment, e
 	if err != nil {
 		return nil, nil, err
 	}
-	request.To = []chain.Output{{Value: amount, To: to}}
+	request.To = []chain.Output{{Value: o.amount, To: o.to}}
 	request.All, request.Memo = yes(cmd, "all"), []byte(text(cmd, "memo"))
-	tx, sum, err := wallet.Build(request)
+	tx, sum, err := h.build(request)
 	if err != nil {
-		return nil, nil, h.explain(err)
+		return nil, nil, err
 	}
 	return tx, &payment{
-		To: args[0], Amount: rpc.Amount(sum.Sent), Fee: rpc.Amount(sum.Fee), Change: rpc.Amount(sum.Change), FeeRate: uint64(rate),
-		Inputs: sum.Inputs, Size: sum.Size, Memo: text(cmd, "memo"), Network: h.params.Name,
+		To: o.Address, Label: rpc.Clean(o.Label), Amount: rpc.Amount(sum.Sent), Fee: rpc.Amount(sum.Fee),
+		Change: rpc.Amount(sum.Change), FeeRate: uint64(rate), Inputs: sum.Inputs, Size: sum.Size,
+		Memo: text(cmd, "memo"), Network: h.params.Name,
 	}, nil
 }
 
-// request says what there is to pay with: coins that the pool does not spend yet.
-func (h *hoard) request(ctx context.Context, rate chain.Amount) (wallet.Request, error) {
-	height, err := ask[uint64](ctx, h.node, "getblockcount")
-	if err != nil {
-		return wallet.Request{}, err
-	}
-	change, err := h.wallet.Address(wallet.Change, h.wallet.Next(wallet.Change))
-	r := wallet.Request{Height: height + 1, Maturity: h.params.Maturity, Change: change, FeeRate: rate}
-	for _, c := range h.coins {
-		if c.SpentBy == nil {
-			r.Coins = append(r.Coins, chain.Coin{
-				OutPoint: chain.OutPoint{Tx: c.Tx, Index: c.Index}, Value: chain.Amount(c.Amount),
-				Owner: c.owner, Height: c.Height, Coinbase: c.Coinbase,
-			})
-		}
-	}
-	return r, err
-}
-
-// feeRate is what the person asked for, else the usual, or more if the pool is
-// full of better payers.
-func (h *hoard) feeRate(cmd *cobra.Command) (chain.Amount, error) {
-	rate, err := cmd.Flags().GetUint64("fee-rate")
-	if err != nil || origin(cmd, "fee-rate") != fromDefault {
-		return chain.Amount(rate), err
-	}
-	info, err := ask[rpc.PoolInfo](cmd.Context(), h.node, "getmempoolinfo")
-	return max(chain.Amount(rate), chain.Amount(info.MinFee)), err
-}
-
-// explain adds to "not enough" what our own waiting payments hold.
-func (h *hoard) explain(err error) error {
-	var held rpc.Amount
-	for _, c := range h.coins {
-		if c.SpentBy != nil {
-			held += c.Amount
-		}
-	}
-	if !errors.Is(err, wallet.ErrNotEnough) || held == 0 {
-		return err
-	}
-	return fmt.Errorf("%w; %v CRN more are spent by payments that wait for a block: their change can be spent after it", err, held)
-}
-
 // reasonable refuses a fee that looks like a slip.
-func reasonable(pay *payment, allowed bool) error {
-	if allowed || pay.Fee <= pay.Amount/highFee {
+func reasonable(fee, amount rpc.Amount, allowed bool) error {
+	if allowed || fee <= amount/highFee {
 		return nil
 	}
 	return fmt.Errorf("the fee of %v CRN is above %d %% of the %v CRN to be paid: lower --fee-rate, pay more at once, or say --allow-high-fee",
-		pay.Fee, 100/highFee, pay.Amount)
-}
-
-// sign unlocks the keys for as long as it takes to sign.
-func (h *hoard) sign(cmd *cobra.Command, tx *chain.Tx, pay *payment) error {
-	var pass string
-	var err error
-	if h.wallet.Sealed() {
-		if pass, err = oldPassphrase(cmd); err != nil {
-			return err
-		}
-	}
-	keys, err := h.wallet.Unlock(pass)
-	if err != nil {
-		return err
-	}
-	if err := keys.Sign(tx, h.params.GenesisID()); err != nil {
-		return err
-	}
-	if pay.Change > 0 {
-		// Before the node hears of it: a crash in between skips an address, and
-		// does not use one twice.
-		if _, err := h.wallet.NextAddress(wallet.Change); err != nil {
-			return err
-		}
-	}
-	id := tx.ID()
-	pay.ID = &id
-	return nil
-}
-
-// submit hands a payment to the node. We have judged its fee; the node need not.
-func (h *hoard) submit(ctx context.Context, tx *chain.Tx) error {
-	id, err := ask[chain.Hash](ctx, h.node, "sendrawtransaction", hex.EncodeToString(tx.Bytes()), 0)
-	switch {
-	case refused(err):
-		return fmt.Errorf("the node refuses the payment: %w", err)
-	case err != nil:
-		return &unknownError{fmt.Errorf("nobody knows whether the node took the payment; `cairn tx %v` will tell: %w", tx.ID(), err)}
-	case id != tx.ID():
-		return fmt.Errorf("the node answers with another id, %v, than the payment's, %v: do not trust it", id, tx.ID())
-	}
-	return nil
+		fee, 100/highFee, amount)
 }
 
 // settle waits for what was sent, and shows both.
@@ -251,7 +196,11 @@ func settle(cmd *cobra.Command, node *rpc.Client, pay *payment) error {
 }
 
 func (p *payment) question() string {
-	return fmt.Sprintf("Send %v CRN to %s, fee %v CRN?", p.Amount, p.To, p.Fee)
+	to := p.To
+	if p.Label != "" {
+		to = fmt.Sprintf("%s (%s)", to, p.Label)
+	}
+	return fmt.Sprintf("Send %v CRN to %s, fee %v CRN?", p.Amount, to, p.Fee)
 }
 
 func (p *payment) say(out io.Writer) {

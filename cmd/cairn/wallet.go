@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -18,8 +17,9 @@ import (
 )
 
 func walletCommand() *cobra.Command {
-	return family("wallet", "Keep keys: create, restore, address, balance",
-		walletCreateCommand(), walletRestoreCommand(), walletAddressCommand(), walletBalanceCommand())
+	return family("wallet", "Keep keys: create, restore, address, request, balance, history",
+		walletCreateCommand(), walletRestoreCommand(), walletListCommand(), walletAddressCommand(),
+		walletRequestCommand(), walletBalanceCommand(), walletHistoryCommand())
 }
 
 // purse gives a command the flag that names the wallet.
@@ -148,6 +148,70 @@ func (m *made) say(out io.Writer, fresh bool) {
 	}
 }
 
+// listed is a line of wallet list.
+type listed struct {
+	Wallet    string `json:"wallet"` // the file
+	Network   string `json:"network,omitempty"`
+	Sealed    bool   `json:"sealed"`    // needs a passphrase to pay
+	Addresses uint32 `json:"addresses"` // handed out
+	Error     string `json:"error,omitempty"`
+}
+
+func walletListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the wallets in the data directory", Args: words(),
+		Long: "Lists the wallet files in the data directory. Any command takes one of them, or\n" +
+			"one from elsewhere, with --wallet FILE; wallet.json is used where none is named.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, err := home(cmd)
+			if err != nil {
+				return err
+			}
+			list, err := listWallets(dir)
+			if err != nil {
+				return err
+			}
+			return show(cmd, list, func(out io.Writer) { sayWallets(out, dir, list) })
+		},
+	}
+}
+
+// listWallets opens everything that may be a wallet. A damaged one is named with
+// what is wrong.
+func listWallets(dir string) ([]listed, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	list := []listed{}
+	for _, path := range paths {
+		w, err := wallet.Open(path)
+		switch {
+		case errors.Is(err, wallet.ErrForeign):
+		case err != nil:
+			list = append(list, listed{Wallet: path, Error: err.Error()})
+		default:
+			list = append(list, listed{path, w.Network(), w.Sealed(), w.Next(wallet.Receive), ""})
+		}
+	}
+	return list, err
+}
+
+func sayWallets(out io.Writer, dir string, list []listed) {
+	if len(list) == 0 {
+		fmt.Fprintf(out, "no wallet in %s: make one with `cairn wallet create`\n", dir)
+	}
+	var t table
+	for _, w := range list {
+		keys := "keys in clear"
+		if w.Sealed {
+			keys = "needs a passphrase"
+		}
+		if w.Error != "" {
+			keys = w.Error
+		}
+		t.row(w.Wallet, w.Network, count(int(w.Addresses), "address", "addresses"), keys)
+	}
+	t.write(out, "")
+}
+
 func walletAddressCommand() *cobra.Command {
 	cmd := purse(&cobra.Command{
 		Use: "address", Short: "Show an address to be paid at", Args: words(),
@@ -209,13 +273,13 @@ func walletBalanceCommand() *cobra.Command {
 
 // balance is what a wallet owns, by when it can be spent.
 type balance struct {
-	Confirmed rpc.Amount `json:"confirmed"` // can be spent now
-	Immature  rpc.Amount `json:"immature"`  // mined, not yet old enough
-	Pending   rpc.Amount `json:"pending"`   // waits for a block to confirm it
-	Total     rpc.Amount `json:"total"`
-	Coins     int        `json:"coins"`
-	Height    uint64     `json:"height"`
-	Network   string     `json:"network"`
+	Confirmed   rpc.Amount `json:"confirmed"`   // can be spent now
+	Immature    rpc.Amount `json:"immature"`    // mined, not yet old enough
+	Unconfirmed rpc.Amount `json:"unconfirmed"` // waits for a block to confirm it
+	Total       rpc.Amount `json:"total"`
+	Coins       int        `json:"coins"` // that no waiting payment spends
+	Height      uint64     `json:"height"`
+	Network     string     `json:"network"`
 }
 
 func runBalance(cmd *cobra.Command, _ []string) error {
@@ -223,140 +287,39 @@ func runBalance(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	b := balance{Network: h.params.Name, Coins: len(h.coins)}
+	b := balance{Network: h.params.Name}
 	if b.Height, err = ask[uint64](cmd.Context(), h.node, "getblockcount"); err != nil {
 		return err
 	}
 	for _, c := range h.coins {
-		switch {
-		case c.SpentBy != nil: // what comes back of it is pending
-		case !c.Mature:
-			b.Immature += c.Amount
-		default:
-			b.Confirmed += c.Amount
-		}
+		b.count(c.Coin)
 	}
-	if b.Pending, err = h.pending(cmd.Context()); err != nil {
-		return err
-	}
-	b.Total = b.Confirmed + b.Immature + b.Pending
+	b.Total = b.Confirmed + b.Immature + b.Unconfirmed
 	return show(cmd, b, b.say)
+}
+
+// count adds a coin. What a waiting payment spends is gone, and what comes back of
+// it is unconfirmed.
+func (b *balance) count(c rpc.Coin) {
+	if c.SpentBy != nil {
+		return
+	}
+	b.Coins++
+	switch {
+	case c.Confirmations == 0:
+		b.Unconfirmed += c.Amount
+	case !c.Mature:
+		b.Immature += c.Amount
+	default:
+		b.Confirmed += c.Amount
+	}
 }
 
 func (b *balance) say(out io.Writer) {
 	var t table
 	t.row("confirmed", b.Confirmed, "CRN", "can be spent now")
 	t.row("immature", b.Immature, "CRN", "mined, to be spent in some blocks")
-	t.row("pending", b.Pending, "CRN", "waits for a block")
+	t.row("unconfirmed", b.Unconfirmed, "CRN", "waits for a block")
 	t.row("total", b.Total, "CRN", fmt.Sprintf("on %s at height %d", b.Network, b.Height))
 	t.write(out, "")
-}
-
-// hoard is a wallet together with what a node tells of it.
-type hoard struct {
-	node   *rpc.Client
-	params *chain.Params
-	wallet *wallet.Wallet
-	mine   map[chain.Address]bool
-	coins  []owned
-}
-
-// owned is a coin and who may spend it.
-type owned struct {
-	rpc.Coin
-	owner chain.Address
-}
-
-// openHoard opens the wallet and asks the node for its coins.
-func openHoard(cmd *cobra.Command) (*hoard, error) {
-	w, err := openWallet(cmd)
-	if err != nil {
-		return nil, err
-	}
-	node, err := dial(cmd)
-	if err != nil {
-		return nil, err
-	}
-	h := &hoard{node: node, wallet: w, mine: map[chain.Address]bool{}}
-	return h, h.fill(cmd.Context())
-}
-
-// fill finds every coin of the wallet, on addresses that it does not know to be
-// used as well: it may have been restored from its words.
-func (h *hoard) fill(ctx context.Context) (err error) {
-	if h.params, err = h.node.Network(ctx); err != nil {
-		return err
-	}
-	if err := h.wallet.For(h.params.Name); err != nil {
-		return err
-	}
-	err = h.wallet.Discover(func(row []chain.Address) (map[chain.Address]bool, error) { return h.look(ctx, row) })
-	if err != nil {
-		return err
-	}
-	all, err := h.wallet.Addresses(wallet.Gap)
-	if err != nil {
-		return err
-	}
-	_, err = h.look(ctx, all)
-	return err
-}
-
-// look asks for the coins of addresses that were not asked for yet, and tells
-// which have any.
-func (h *hoard) look(ctx context.Context, row []chain.Address) (map[chain.Address]bool, error) {
-	used := map[chain.Address]bool{}
-	for _, a := range row {
-		if h.mine[a] {
-			continue
-		}
-		list, err := ask[[]rpc.Coin](ctx, h.node, "getaddresscoins", h.params.FormatAddress(a))
-		if err != nil {
-			return nil, err
-		}
-		h.mine[a], used[a] = true, len(list) > 0
-		for _, c := range list {
-			h.coins = append(h.coins, owned{c, a})
-		}
-	}
-	return used, nil
-}
-
-// pending is what transactions of the pool pay us and no other one of them spends
-// on.
-func (h *hoard) pending(ctx context.Context) (sum rpc.Amount, err error) {
-	ids, err := ask[[]chain.Hash](ctx, h.node, "getrawmempool")
-	if err != nil {
-		return 0, err
-	}
-	paid, spent := map[chain.OutPoint]rpc.Amount{}, map[chain.OutPoint]bool{}
-	for _, id := range ids {
-		tx, err := ask[rpc.Tx](ctx, h.node, "getrawtransaction", id, 1)
-		if absent(err) {
-			continue // a block took it meanwhile
-		}
-		if err != nil {
-			return 0, err
-		}
-		h.sortOut(&tx, paid, spent)
-	}
-	for at, value := range paid {
-		if !spent[at] {
-			sum += value
-		}
-	}
-	return sum, nil
-}
-
-func (h *hoard) sortOut(tx *rpc.Tx, paid map[chain.OutPoint]rpc.Amount, spent map[chain.OutPoint]bool) {
-	for _, in := range tx.Inputs {
-		if in.Tx != nil && in.Index != nil {
-			spent[chain.OutPoint{Tx: *in.Tx, Index: *in.Index}] = true
-		}
-	}
-	for _, out := range tx.Outputs {
-		if a := out.Script.Hex; len(a) == len(chain.Address{}) && h.mine[chain.Address(a)] {
-			paid[chain.OutPoint{Tx: tx.ID, Index: uint32(out.Index)}] = out.Value
-		}
-	}
 }
