@@ -4,16 +4,18 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/spf13/cobra"
 
 	"cairn/chain"
+	"cairn/converge"
 	"cairn/lab"
 	"cairn/rpc"
 )
@@ -21,7 +23,6 @@ import (
 const (
 	labLook    = 300 * time.Millisecond // between two looks at the nodes
 	labStartup = 30 * time.Second       // for all nodes to answer and to be linked
-	maxPaid    = 8                      // payments that the live view shows
 )
 
 // nodeView is one node of a lab as it answers now.
@@ -153,149 +154,95 @@ func (v *view) pay(ctx context.Context, amount string) (id chain.Hash, err error
 
 // live shows the lab until q is pressed.
 func (v *view) live(ctx context.Context) error {
-	_, err := tea.NewProgram(&screen{v: v, ctx: ctx}, tea.WithContext(ctx)).Run()
-	if ctx.Err() != nil {
-		return nil // whoever ended it says why
-	}
-	return err
-}
-
-// screen is the live view's state; Bubble Tea owns it.
-type screen struct {
-	v     *view
-	ctx   context.Context
-	nodes []nodeView
-	paid  []paidView
-	note  string
-}
-
-// paidView is a payment and its depth on every node.
-type paidView struct {
-	id     chain.Hash
-	depths []string
-}
-
-type (
-	seen struct {
-		nodes []nodeView
-		paid  []paidView
-	}
-	paidMsg struct {
-		id  chain.Hash
-		err error
-	}
-)
-
-// Init takes the first look.
-func (s *screen) Init() tea.Cmd { return s.lookSoon(0) }
-
-func (s *screen) lookSoon(after time.Duration) tea.Cmd {
-	paid := make([]chain.Hash, len(s.paid))
-	for i := range s.paid {
-		paid[i] = s.paid[i].id
-	}
-	return tea.Tick(after, func(time.Time) tea.Msg {
-		m := seen{nodes: s.v.look(s.ctx)}
-		for _, id := range paid {
-			m.paid = append(m.paid, s.v.depths(s.ctx, id))
-		}
-		return m
+	return live(ctx, &screen{
+		eyes: &labLooker{v: v}, title: "lab " + rpc.Clean(v.lab.Dir),
+		pay: func() tea.Msg {
+			id, err := v.pay(ctx, "1")
+			return paidMsg{id, err}
+		},
 	})
 }
 
-// depths asks every node how deep it has a payment itself.
-func (v *view) depths(ctx context.Context, id chain.Hash) paidView {
-	p := paidView{id: id}
-	for _, c := range v.clients {
-		word := "?"
-		if a, err := ask[rpc.ConvergenceInfo](ctx, c, "getconvergence", id); err == nil {
-			word = depthWord(a.Self.Depth)
-		}
-		p.depths = append(p.depths, word)
-	}
-	return p
+// labLooker asks every node of a lab itself, where a nodeLooker believes one.
+type labLooker struct {
+	v     *view
+	rules *chain.Params
+	tree  arborist
+	pool  follower
 }
 
-// Update hears keys and looks.
-func (s *screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
-	switch m := msg.(type) {
-	case seen:
-		s.nodes = m.nodes
-		for _, p := range m.paid {
-			s.keep(p)
-		}
-		return s, s.lookSoon(labLook)
-	case paidMsg:
-		s.note = ""
-		if m.err != nil {
-			s.note = m.err.Error()
-		} else {
-			s.keep(paidView{id: m.id})
-		}
-	case tea.KeyPressMsg:
-		return s, s.key(m.String())
+func (l *labLooker) look(ctx context.Context, also []chain.Hash) (*scene, error) {
+	views := l.v.look(ctx)
+	first := slices.IndexFunc(views, func(n nodeView) bool { return n.Trouble == "" })
+	if first < 0 {
+		return nil, errors.New(views[0].Trouble)
 	}
-	return s, nil
+	node := l.v.clients[first]
+	if l.rules == nil {
+		rules, err := node.Network(ctx)
+		if err != nil {
+			return nil, err
+		}
+		l.rules = rules
+	}
+	s := &scene{Tip: views[first].Tip, Height: views[first].Height}
+	if err := s.glance(ctx, node, l.rules); err != nil {
+		return nil, err
+	}
+	s.Hashrate = 0
+	var tips []chain.Hash
+	for _, n := range views {
+		s.Nodes = append(s.Nodes, labNode(&n))
+		s.Hashrate += n.Rate
+		tips = append(tips, n.Tip)
+	}
+	var err error
+	if s.Tree, err = l.tree.look(ctx, node, tips); err != nil {
+		return nil, err
+	}
+	s.Txs, err = l.txs(ctx, node, also)
+	s.At = time.Now()
+	return s, err
 }
 
-// keep takes a payment in, or what is new of it.
-func (s *screen) keep(p paidView) {
-	for i := range s.paid {
-		if s.paid[i].id == p.id {
-			s.paid[i] = p
-			return
-		}
+func labNode(n *nodeView) sceneNode {
+	s := sceneNode{Key: n.Name, Name: n.Name, Height: n.Height, Tip: &n.Tip}
+	if n.Trouble != "" {
+		s.Tip, s.Note = nil, "does not answer: "+rpc.Clean(n.Trouble)
+		return s
 	}
-	s.paid = append(s.paid, p)
-	s.paid = s.paid[max(0, len(s.paid)-maxPaid):]
+	s.Note = fmt.Sprintf("%s, %d found, %s", rate(n.Rate), n.Found, count(n.Peers, "peer", "peers"))
+	if n.Reorgs.Count > 0 {
+		s.Note += fmt.Sprintf(", %s (deepest %d)", count(n.Reorgs.Count, "reorg", "reorgs"), n.Reorgs.Deepest)
+	}
+	return s
 }
 
-func (s *screen) key(k string) tea.Cmd {
-	switch k {
-	case "q", "ctrl+c", "esc":
-		return tea.Quit
-	case "p":
-		s.note = "paying …"
-		return func() tea.Msg {
-			id, err := s.v.pay(s.ctx, "1")
-			return paidMsg{id, err}
-		}
+// txs asks every node how deep it has each payment itself.
+func (l *labLooker) txs(ctx context.Context, first *rpc.Client, also []chain.Hash) (list []sceneTx, err error) {
+	waiting, err := ask[[]chain.Hash](ctx, first, "getrawmempool")
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	for _, id := range l.pool.follow(waiting, also) {
+		list = append(list, l.v.depths(ctx, id))
+	}
+	return l.pool.learn(list), nil
 }
 
-// View draws nodes, and below them payments by node.
-func (s *screen) View() tea.View {
-	var b strings.Builder
-	fmt.Fprintf(&b, "Cairn lab   %s   p pay   q quit\n\n", s.v.lab.Dir)
-	nodesTable(s.nodes).write(&b, "")
-	fmt.Fprintf(&b, "\nDepth of payments on each node (−1: ruled out there)\n\n")
-	s.matrix().write(&b, "")
-	if len(s.paid) == 0 {
-		fmt.Fprintln(&b, "none yet: press p")
-	}
-	fmt.Fprintf(&b, "\n%s\n", s.note)
-	v := tea.NewView(b.String())
-	v.AltScreen = true
-	return v
-}
-
-func (s *screen) matrix() table {
-	var t table
-	if len(s.paid) == 0 {
-		return t
-	}
-	head := []any{"payment"}
-	for _, n := range s.v.lab.Nodes {
-		head = append(head, n.Name)
-	}
-	t.row(head...)
-	for _, p := range s.paid {
-		row := []any{short(p.id)}
-		for _, d := range p.depths {
-			row = append(row, d)
+func (v *view) depths(ctx context.Context, id chain.Hash) sceneTx {
+	tx := sceneTx{ID: id}
+	for i, c := range v.clients {
+		r := converge.Row{Name: v.lab.Nodes[i].Name}
+		info, err := ask[rpc.ConvergenceInfo](ctx, c, "getconvergence", id)
+		if err == nil {
+			r = row(info.Self, true)
+			r.Name = v.lab.Nodes[i].Name
 		}
-		t.row(row...)
+		if reason := why(&info); tx.Reason == "" && reason != "" {
+			tx.Reason, tx.Conflict = reason, info.Conflict
+		}
+		tx.Depths = append(tx.Depths, r)
 	}
-	return t
+	return tx
 }

@@ -38,8 +38,8 @@ func riskCommand() *cobra.Command {
 		RunE:    runRisk,
 	})
 	f := cmd.Flags()
-	f.IntSlice("depth", []int{1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 60}, "how `DEEP` the payment lies, in blocks; several parted by commas")
-	f.StringSlice("adversary", []string{"0.1", "0.25", "0.4"}, "the attacker's `SHARE` of all work, like 0.1 or 10%; several parted by commas")
+	f.String("depth", "1,2,3,4,5,6,8,10,15,20,30,60", "how `DEEP` the payment lies, in blocks; several parted by commas")
+	f.String("adversary", "0.1,0.25,0.4", "the attacker's `SHARE` of all work, like 0.1 or 10%; several parted by commas")
 	f.String("risk", "0.001", "the `PROBABILITY` that you will bear, like 0.001 or 0.1%")
 	return cmd
 }
@@ -64,33 +64,26 @@ func runRisk(cmd *cobra.Command, _ []string) error {
 	return show(cmd, r, r.say)
 }
 
-func riskDepths(cmd *cobra.Command) ([]int, error) {
-	depths, err := cmd.Flags().GetIntSlice("depth")
-	if err == nil && len(depths) == 0 {
-		err = misused(cmd, "--depth: name a depth")
-	}
-	for _, z := range depths {
-		if z < 0 || z > maxRisky {
-			return nil, misused(cmd, "--depth %d: a depth lies between 0 and %.0f blocks", z, maxRisky)
+func riskDepths(cmd *cobra.Command) (list []int, err error) {
+	for s := range strings.SplitSeq(text(cmd, "depth"), ",") {
+		z, err := strconv.Atoi(strings.TrimSpace(s))
+		if err != nil || z < 0 || z > maxRisky {
+			return nil, misused(cmd, "--depth %q: a depth is a number of blocks from 0 to %.0f", s, maxRisky)
 		}
+		list = append(list, z)
 	}
-	return depths, err
+	return list, nil
 }
 
-func riskShares(cmd *cobra.Command) ([]float64, error) {
-	given, err := cmd.Flags().GetStringSlice("adversary")
-	if err == nil && len(given) == 0 {
-		err = misused(cmd, "--adversary: name a share of all work")
-	}
-	var list []float64
-	for _, s := range given {
-		q, wrong := parseShare(s)
-		if wrong != nil {
-			return nil, misused(cmd, "--adversary: %w", wrong)
+func riskShares(cmd *cobra.Command) (list []float64, err error) {
+	for s := range strings.SplitSeq(text(cmd, "adversary"), ",") {
+		q, err := parseShare(s)
+		if err != nil {
+			return nil, misused(cmd, "--adversary: %w", err)
 		}
 		list = append(list, q)
 	}
-	return list, err
+	return list, nil
 }
 
 // parseShare reads a number between 0 and 1, or a percentage.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -25,11 +26,17 @@ const (
 func watchCommand() *cobra.Command {
 	cmd := asking(&cobra.Command{
 		Use: "watch [TXID…]", Short: "See tips move and depth grow on every node",
-		Long: "Prints a line whenever a tip moves, and under it each transaction's depth on every\n" +
-			"node: ? is unknown, 0 not confirmed there yet, -1 ruled out there. Without an id it\n" +
-			"follows whatever waits in the pool. Ends on Ctrl-C, or at the depth of --until.",
-		RunE: runWatch,
+		Long: "On a terminal, a screen: each transaction's depth on every node, the nodes' tips,\n" +
+			"the fork tree of the last blocks, what happened, and the pace of the chain; press ?\n" +
+			"there for help, q to end. Elsewhere, and with --lines, it prints a line whenever a\n" +
+			"tip moves and under it the depths; with --json an object for each change.\n\n" +
+			"A depth is ? where it is unknown, 0 not confirmed there yet, -1 ruled out there.\n" +
+			"Without an id it follows whatever waits in the pool. Ends on Ctrl-C, or at the\n" +
+			"depth of --until. Colours are left away if NO_COLOR is set.",
+		Example: "  cairn watch\n  cairn watch TXID --until 6\n  cairn watch --json | jq .txs",
+		RunE:    runWatch,
 	})
+	cmd.Flags().Bool("lines", false, "print lines on a terminal, too")
 	cmd.Flags().Int64("until", 0, "end when all is at this `DEPTH` on all nodes, or ruled out")
 	return cmd
 }
@@ -47,6 +54,9 @@ func runWatch(cmd *cobra.Command, args []string) error {
 	if w.until, err = cmd.Flags().GetInt64("until"); err != nil {
 		return err
 	}
+	if onScreen(cmd) {
+		return watchLive(cmd, &w)
+	}
 	if w.node, err = dial(cmd); err != nil {
 		return err
 	}
@@ -59,6 +69,25 @@ func runWatch(cmd *cobra.Command, args []string) error {
 		_, err := b.WriteTo(cmd.OutOrStdout())
 		return err
 	})
+}
+
+// onScreen tells whether somebody sits at a terminal that can show a screen.
+func onScreen(cmd *cobra.Command) bool {
+	_, keys := terminal(cmd)
+	return keys && isTerminal(cmd.OutOrStdout()) && os.Getenv("TERM") != "dumb" && !yes(cmd, "json") && !yes(cmd, "lines")
+}
+
+// watchLive shows the screen. That the node does not answer is said before there is
+// one: later it may come back.
+func watchLive(cmd *cobra.Command, w *watcher) error {
+	eyes := &nodeLooker{dial: func() (*rpc.Client, error) { return dial(cmd) }, pool: follower{named: w.named, ids: w.ids}}
+	s := &screen{eyes: eyes, until: w.until, title: "watch"}
+	first, err := eyes.look(cmd.Context(), nil)
+	if err != nil {
+		return err
+	}
+	s.take(first)
+	return live(cmd.Context(), s)
 }
 
 // watcher looks again and again and tells of what is new.
@@ -142,15 +171,27 @@ func (w *watcher) tellNew(c *change, tell func(*change) error) error {
 
 // over tells whether the depth that was asked for is reached.
 func (w *watcher) over(c *change) (bool, error) {
-	if w.until <= 0 || len(c.Txs) == 0 || len(c.Txs) < len(w.ids) {
+	if len(c.Txs) < len(w.ids) {
 		return false, nil
 	}
-	var ruled error
+	var depths [][]converge.Row
 	for _, tx := range c.Txs {
-		switch here := tx.Depths[0].Depth; {
+		depths = append(depths, tx.Depths)
+	}
+	return over(w.until, depths)
+}
+
+// over tells whether every transaction has the depth that was asked for on all
+// nodes, or is ruled out here.
+func over(until int64, txs [][]converge.Row) (is bool, ruled error) {
+	if until <= 0 || len(txs) == 0 {
+		return false, nil
+	}
+	for _, rows := range txs {
+		switch here := rows[0].Depth; {
 		case here.Known && here.N == converge.Off:
 			ruled = &verdictError{failed}
-		case !converge.Agreed(tx.Depths, w.until, converge.All).Yes:
+		case !converge.Agreed(rows, until, converge.All).Yes:
 			return false, nil
 		}
 	}
