@@ -29,6 +29,7 @@ const (
 	fateReplaced   = "replaced"   // By pays the same with a higher fee
 	fateCanceled   = "canceled"   // By pays us instead
 	fateConflicted = "conflicted" // By spends a coin of it, and a block holds that
+	fateUndone     = "undone"     // it spends what a payment would have paid in whose place By stands
 	fateLost       = "lost"       // nobody holds it
 )
 
@@ -80,6 +81,8 @@ type chronicle struct {
 	records map[chain.Hash]wallet.Record
 	txs     map[chain.Hash]*chain.Tx
 	spends  map[chain.OutPoint]chain.Hash // by deeds that stand or wait
+
+	followers map[chain.Hash]chain.Hash // what we made to replace a payment
 }
 
 func runHistory(cmd *cobra.Command, _ []string) error {
@@ -92,7 +95,8 @@ func runHistory(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	c := chronicle{
-		hoard: h, deeds: map[chain.Hash]*deed{}, records: map[chain.Hash]wallet.Record{}, txs: map[chain.Hash]*chain.Tx{},
+		hoard: h, deeds: map[chain.Hash]*deed{}, records: map[chain.Hash]wallet.Record{},
+		txs: map[chain.Hash]*chain.Tx{}, followers: map[chain.Hash]chain.Hash{},
 	}
 	list, err := c.tell(cmd.Context(), limit)
 	if err != nil {
@@ -152,6 +156,9 @@ func (c *chronicle) read(ctx context.Context) error {
 	for _, r := range list {
 		id := r.Tx.ID()
 		c.records[id], c.txs[id] = r, r.Tx
+		if r.Replaces != nil {
+			c.followers[*r.Replaces] = id
+		}
 	}
 	for id, r := range c.records {
 		if d := c.unheard(r); c.deeds[id] == nil && d != nil {
@@ -288,6 +295,14 @@ func (c *chronicle) undone(ctx context.Context, d *deed, tx *chain.Tx) error {
 			d.Fate, d.Confirmations = c.fateBy(d.ID, by)
 			return nil
 		}
+		if done, err := c.undoneWith(ctx, d, in.Prev.Tx); done || err != nil {
+			return err
+		}
+	}
+	if by, ok := c.followers[d.ID]; ok {
+		d.By = &by
+		d.Fate, d.Confirmations = c.fateBy(d.ID, by)
+		return nil
 	}
 	// Not by a payment of ours: the node may know who else spent what was to come.
 	a, err := ask[rpc.Agreement](ctx, c.node, "getconvergence", d.ID)
@@ -298,6 +313,22 @@ func (c *chronicle) undone(ctx context.Context, d *deed, tx *chain.Tx) error {
 		d.Fate, d.By, d.Confirmations = fateConflicted, a.Conflict, -1
 	}
 	return err
+}
+
+// undoneWith tells whether a payment spends what one would have paid that is undone
+// itself.
+func (c *chronicle) undoneWith(ctx context.Context, d *deed, parent chain.Hash) (bool, error) {
+	p := c.deeds[parent]
+	if p == nil || p.Fate == fateConfirmed || p.Fate == fateWaiting || p.Fate == fateReturned {
+		return false, nil
+	}
+	if p.Fate == fateLost {
+		if err := c.undone(ctx, p, c.txs[parent]); err != nil || p.By == nil {
+			return false, err
+		}
+	}
+	d.Fate, d.By, d.Confirmations = fateUndone, p.By, p.Confirmations
+	return true, nil
 }
 
 // fateBy tells what it means that one of our payments stands in another's place.
@@ -342,7 +373,7 @@ func (c *chronicle) index(ctx context.Context) error {
 	}
 	c.spends = map[chain.OutPoint]chain.Hash{}
 	for id, d := range c.deeds {
-		if d.Spent == 0 || d.Fate == fateLost || d.By != nil {
+		if d.Spent == 0 || d.Fate != fateConfirmed && d.Fate != fateWaiting && d.Fate != fateReturned {
 			continue
 		}
 		if c.txs[id] == nil {
@@ -424,6 +455,8 @@ func (d *deed) state() string {
 		return "back in the pool: a reorganisation took its block away"
 	case fateConflicted:
 		return "undone: a block holds another payment with the same coin"
+	case fateUndone:
+		return "undone, with the payment whose change it spends"
 	case fateLost:
 		return "lost: no block and no pool here holds it; `cairn bump` sends it again"
 	}

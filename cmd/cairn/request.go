@@ -33,7 +33,7 @@ type invoice struct {
 func (v invoice) uri() string {
 	q := url.Values{}
 	if v.Amount > 0 {
-		q.Set("amount", v.Amount.String())
+		q.Set("amount", strings.TrimSuffix(strings.TrimRight(v.Amount.String(), "0"), "."))
 	}
 	if v.Label != "" {
 		q.Set("label", v.Label)
