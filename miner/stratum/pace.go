@@ -7,7 +7,7 @@ import (
 
 const (
 	enough  = 8               // shares that tell a gross error,
-	plenty  = 32              // and those that tell a factor of two from chance
+	plenty  = 20              // and those that tell a factor of two from chance
 	patient = time.Minute     // how long to wait for enough,
 	weary   = 5 * time.Minute // and for plenty
 	down    = 3               // levels that one look may go down at most

@@ -58,7 +58,8 @@ type Server struct {
 	jobs     atomic.Uint32 // ids are never used again
 	sessions atomic.Uint32 // opened so far
 
-	work atomic.Pointer[work] // the latest; nil before the first template
+	work  atomic.Pointer[work] // the latest; nil before the first template
+	finds chan find
 
 	mu   sync.Mutex // guards open; a session's may be held, but is not taken under it
 	open map[*session]struct{}
@@ -102,6 +103,7 @@ func newServer(cfg Config, listener net.Listener) *Server {
 	s := &Server{
 		cfg: cfg, rule: ruleOf(cfg.Params), log: cfg.Log, listener: listener,
 		workers: workers{m: map[string]*record{}}, open: map[*session]struct{}{},
+		finds: make(chan find, maxFinds),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -116,6 +118,7 @@ func newServer(cfg Config, listener net.Listener) *Server {
 func (s *Server) run() {
 	s.all.Go(s.accept)
 	s.all.Go(s.renew)
+	s.all.Go(s.carry)
 }
 
 // Addr is where the server listens.

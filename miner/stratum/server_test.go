@@ -52,6 +52,7 @@ func TestMinerFindsBlocks(t *testing.T) {
 			t.Fatalf("share %d is answered with %s, %s", i, ok, why)
 		}
 	}
+	c.want("mining.notify") // of the third block
 	blocks := w.found()
 	if len(blocks) != 3 || len(blocks[0].Txs) != 1 {
 		t.Fatalf("%d blocks were found", len(blocks))
@@ -61,7 +62,7 @@ func TestMinerFindsBlocks(t *testing.T) {
 			t.Error("the block pays another")
 		}
 	}
-	got := s.Status().Workers
+	got := workersOf(s, func(list []Worker) bool { return list[0].Blocks == 3 })
 	if len(got) != 1 || got[0].Accepted != 3 || got[0].Blocks != 3 || got[0].Name != name || got[0].Connections != 1 ||
 		got[0].HashRate <= 0 || got[0].Last.IsZero() || got[0].Difficulty != easiest.Difficulty() {
 		t.Errorf("status %+v", got)
@@ -110,6 +111,7 @@ func TestRefusals(t *testing.T) {
 	if why := share("rig", job, "00000000", now, good); why != "null" {
 		t.Fatalf("the good share: %s", why)
 	}
+	c.want("mining.notify")
 	if why := share("rig", job, "00000000", now, good); why != `[21,"Job not found",null]` {
 		t.Errorf("a share on the block that it found itself: %s", why)
 	}
@@ -169,8 +171,9 @@ func mainJob(t testing.TB, s *Server, id string) *job {
 	return nil
 }
 
-// Between the new tip and the word of it a share is stale already.
-func TestStaleBeforeAnybodyWasTold(t *testing.T) {
+// Between the new tip and the word of it a share counts, but its block would only
+// be a sibling.
+func TestNewTipBeforeAnybodyWasTold(t *testing.T) {
 	w := newWorld()
 	s := open(t, w)
 	c := dial(t, s)
@@ -179,11 +182,12 @@ func TestStaleBeforeAnybodyWasTold(t *testing.T) {
 	over := make(chan struct{})
 	mainJob(t, s, n[0].(string)).work.over = over
 	close(over)
-	if _, why := c.submit("rig", n, "00000000", dig(t, n, extra1, make([]byte, 4), easiest.Difficulty(), true)); why != `[21,"Job not found",null]` {
+	if ok, why := c.submit("rig", n, "00000000", dig(t, n, extra1, make([]byte, 4), easiest.Difficulty(), true)); ok != "true" {
 		t.Errorf("refused with %s", why)
 	}
-	if len(w.found()) != 0 {
-		t.Error("a stale block was handed over")
+	got := workersOf(s, func(list []Worker) bool { return list[0].Lost == 1 })
+	if len(w.found()) != 0 || got[0].Blocks != 0 || got[0].Accepted != 1 {
+		t.Errorf("a sibling was handed over: %+v", got)
 	}
 }
 
@@ -245,6 +249,7 @@ func TestVersionRolling(t *testing.T) {
 	if ok, why := c.ask(`{"id":4,"method":"mining.submit","params":["rig","%s","00000000","%s","%s","00002000"]}`, n[0], n[7], nonce); ok != "true" {
 		t.Fatalf("a rolled share: %s", why)
 	}
+	c.want("mining.notify")
 	if b := w.found(); len(b) != 1 || b[0].Header.Version != 0x2001 {
 		t.Errorf("found %+v", b)
 	}
@@ -378,7 +383,8 @@ func TestLostBlock(t *testing.T) {
 	if ok, _ := c.submit("rig", n, "00000000", dig(t, n, extra1, make([]byte, 4), easiest.Difficulty(), true)); ok != "true" {
 		t.Error("a share that was good when it was sent is refused")
 	}
-	if got := s.Status().Workers[0]; got.Lost != 1 || got.Blocks != 0 || got.Accepted != 1 {
+	got := workersOf(s, func(list []Worker) bool { return list[0].Lost == 1 })
+	if got[0].Blocks != 0 || got[0].Accepted != 1 {
 		t.Errorf("counted: %+v", got)
 	}
 }

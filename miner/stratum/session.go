@@ -308,15 +308,15 @@ func (c *session) submit(m message) {
 		return
 	}
 	c.s.workers.accepted(name, now, j.level)
-	h := j.header(c.extra1, s)
-	if j.work.target.Met(h.ID()) {
-		c.found(name, j, s)
-	}
 	c.say(reply{ID: m.ID, Result: true})
+	if h := j.header(c.extra1, s); j.work.target.Met(h.ID()) {
+		c.s.hand(find{name: name, job: j, extra1: c.extra1, share: s})
+	}
 	c.follow(j, now)
 }
 
-// judge finds the share's job and holds the share against it.
+// judge finds the share's job and holds the share against it. A job is stale once
+// the miner was told of another tip: before, it could not know better.
 func (c *session) judge(m message, name string, now time.Time) (*job, share, *refusal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -327,7 +327,7 @@ func (c *session) judge(m message, name string, now time.Time) (*job, share, *re
 		return nil, share{}, unauthorized
 	}
 	j := c.job(m.text(1))
-	if j == nil || j.work.stale() {
+	if j == nil {
 		return nil, share{}, jobNotFound
 	}
 	s, why := c.share(m, j)
@@ -404,25 +404,4 @@ func (c *session) follow(j *job, now time.Time) {
 	if c.pace.look(now, before) && c.level(w) != before || full {
 		c.give(w)
 	}
-}
-
-// found hands a block over.
-func (c *session) found(name string, j *job, s share) {
-	b, err := j.block(c.extra1, s)
-	if err == nil {
-		err = c.s.cfg.Chain.Submit(c.s.life, b)
-	}
-	c.s.workers.count(name, time.Now(), func(r *record) {
-		if err == nil {
-			r.Blocks++
-		} else {
-			r.Lost++
-		}
-	})
-	height := j.work.block.Coinbase.Height
-	if err != nil {
-		c.s.log.Warn("a miner's block was not taken", "worker", name, "height", height, "err", err)
-		return
-	}
-	c.s.log.Info("a miner found a block", "worker", name, "height", height, "id", b.ID().Short())
 }

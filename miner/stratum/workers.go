@@ -24,7 +24,7 @@ type Worker struct {
 	Low         uint64        // refused: above the target
 	Invalid     uint64        // refused for another reason
 	Blocks      uint64        // found, and taken by our node
-	Lost        uint64        // found, but not taken
+	Lost        uint64        // found, but too late or not taken
 	Last        time.Time     // of the last accepted share; zero if there was none
 	HashRate    float64       // hashes a second, estimated from the shares of the last minutes
 	Difficulty  float64       // of the last share accepted; 1 is 0xFFFF·2²⁰⁸
