@@ -24,7 +24,7 @@ type search struct {
 	d    *Daemon
 	now  *store.Reader
 	tips map[chain.Hash]bool // ours, and those that peers follow
-	ends []chain.Hash        // those of the tips that decide what all of them hold
+	ends []chain.Hash        // ours, and those of the others that lie beside our branch
 	w    converge.Where
 
 	seen   map[chain.Hash]bool // transactions that were looked at
@@ -38,7 +38,7 @@ type kin struct {
 	id     chain.Hash
 	blocks []chain.Hash // that hold it
 	tx     *chain.Tx    // nil if it was not read, or is a coinbase
-	held   bool         // by every branch
+	held   bool         // by every branch that ends in one of search.ends
 	kept   bool         // it waits in the pool, or is remembered there
 }
 
@@ -50,7 +50,7 @@ func (d *Daemon) find(now *store.Reader, id chain.Hash) (*search, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.loop.do(d.life, func(chain.Time) { s.gather(own.State) }); err != nil {
+	if err := d.loop.do(d.life, func(chain.Time) { s.gather(own.State.ID) }); err != nil {
 		return nil, err
 	}
 	first, err := s.survey([]chain.Hash{id})
@@ -65,25 +65,23 @@ func (d *Daemon) find(now *store.Reader, id chain.Hash) (*search, error) {
 }
 
 // gather lists the tips, in the loop. Those that we do not know do not count:
-// nothing can be said about them. Of all that lie on our branch the lowest
-// decides, or strangers who claim many tips would buy many look-ups.
-func (s *search) gather(own chain.State) {
+// nothing can be said about them. Those below our own tip decide nothing: what
+// our branch holds, no part of it rules out.
+func (s *search) gather(own chain.Hash) {
 	n := s.d.loop.node
-	s.tips[own.ID] = true
-	lowest := own
+	s.tips[own] = true
+	s.ends = append(s.ends, own)
 	for _, c := range n.Claims() {
-		e, known := n.Entry(c.Header.ID())
-		if !known || s.tips[e.State.ID] {
+		tip := c.Header.ID()
+		e, known := n.Entry(tip)
+		if !known || s.tips[tip] {
 			continue
 		}
-		s.tips[e.State.ID] = true
-		if at, ok := n.Ancestor(own.ID, e.State.Height); !ok || at != e.State.ID {
-			s.ends = append(s.ends, e.State.ID)
-		} else if e.State.Height < lowest.Height {
-			lowest = e.State
+		s.tips[tip] = true
+		if at, ok := n.Ancestor(own, e.State.Height); !ok || at != tip {
+			s.ends = append(s.ends, tip)
 		}
 	}
-	s.ends = append(s.ends, lowest.ID)
 }
 
 // conflicts looks for other spends of a transaction's coins, and of those of the
