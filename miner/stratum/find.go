@@ -39,7 +39,7 @@ func (s *Server) carry() {
 func (s *Server) submit(f find) {
 	w := f.job.work
 	if w.stale() {
-		s.lost(f, "the best chain has moved on")
+		s.workers.count(f.name, time.Now(), func(r *record) { r.Lost++ })
 		return
 	}
 	b, err := f.job.block(f.extra1, f.share)

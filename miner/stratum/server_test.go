@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"cairn/chain"
 	"cairn/chain/chaintest"
@@ -112,15 +113,23 @@ func TestRefusals(t *testing.T) {
 		t.Fatalf("the good share: %s", why)
 	}
 	c.want("mining.notify")
+	if why := share("rig", job, "00000000", now, good); why != `[22,"Duplicate share",null]` {
+		t.Errorf("the same right behind the block that it made: %s", why)
+	}
+	if why := share("rig", job, "00000000", now, bad); why != `[21,"Job not found",null]` {
+		t.Errorf("a bad one then: %s", why)
+	}
+	w.rival()
+	c.want("mining.notify")
 	if why := share("rig", job, "00000000", now, good); why != `[21,"Job not found",null]` {
-		t.Errorf("a share on the block that it found itself: %s", why)
+		t.Errorf("the same after another's block: %s", why)
 	}
 	c.send(`{"id":5,"method":"mining.get_transactions","params":[]}`)
 	if h := c.want(""); string(h.Error) != `[20,"Unknown method",null]` || string(h.ID) != "5" {
 		t.Errorf("an unknown method: %s", h.line)
 	}
 	got := s.Status().Workers[0]
-	if got.Accepted != 1 || got.Stale != 2 || got.Low != 1 || got.Invalid != 6 {
+	if got.Accepted != 1 || got.Stale != 3 || got.Duplicate != 1 || got.Low != 1 || got.Invalid != 6 {
 		t.Errorf("counted: %+v", got)
 	}
 }
@@ -161,7 +170,7 @@ func mainJob(t testing.TB, s *Server, id string) *job {
 	for c := range s.open {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if j := c.job(id); j != nil {
+		if j, _ := c.job(id, time.Now()); j != nil {
 			own := *j.work
 			j.work = &own
 			return j

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,8 +18,10 @@ const (
 	loginTime = 30 * time.Second // to subscribe and log in
 	idleTime  = 10 * time.Minute // between two lines of a miner
 	writeTime = 10 * time.Second // for one line to be taken
+	grace     = time.Second      // for shares that follow a miner's own block
 	maxQueue  = 64               // lines that wait for a slow reader
 	maxJobs   = 8                // that a session may still answer
+	maxOwn    = 64               // blocks of one tip that a session found
 	maxSeen   = 4096             // shares of one job; vardiff keeps honest miners far below
 	maxLogins = 16               // names on one connection
 	perSecond = 100              // lines a second that are worked on,
@@ -43,8 +46,11 @@ type session struct {
 	pay        chain.Address   // whom its jobs pay, once there is a name
 	mask       uint32          // version bits that were agreed on
 	pace       pace
-	told       *Level // the last that set_difficulty said
-	jobs       []*job // newest last
+	told       *Level       // the last that set_difficulty said
+	jobs       []*job       // newest last
+	own        []chain.Hash // blocks that were found on them
+	past       []*job       // those before the last block, if the session found it itself,
+	until      time.Time    // and how long they count
 }
 
 func newSession(s *Server, conn net.Conn, extra1 [sizeOfExtra1]byte) *session {
@@ -283,7 +289,7 @@ func (c *session) give(w *work) {
 		clean = last.block.Header.Prev != w.block.Header.Prev
 	}
 	if clean {
-		c.jobs = nil
+		c.turn(w.block.Header.Prev)
 	} else if len(c.jobs) >= maxJobs {
 		c.jobs = append([]*job(nil), c.jobs[1:]...)
 	}
@@ -294,6 +300,17 @@ func (c *session) give(w *work) {
 		c.say(notice{Method: "mining.set_difficulty", Params: []any{j.level.Difficulty()}})
 	}
 	c.say(notice{Method: "mining.notify", Params: j.params(j.id, clean)})
+}
+
+// turn clears the jobs for a new tip. Behind a block of its own a miner may have
+// sent more, which it would take badly to be told off for: a good share of then
+// still counts. c.mu is held.
+func (c *session) turn(tip chain.Hash) {
+	c.past = nil
+	if slices.Contains(c.own, tip) {
+		c.past, c.until = c.jobs, time.Now().Add(grace)
+	}
+	c.jobs, c.own = nil, nil
 }
 
 // submit judges a share.
@@ -309,7 +326,7 @@ func (c *session) submit(m message) {
 	}
 	c.s.workers.accepted(name, now, j.level)
 	c.say(reply{ID: m.ID, Result: true})
-	if h := j.header(c.extra1, s); j.work.target.Met(h.ID()) {
+	if c.found(j, s) {
 		c.s.hand(find{name: name, job: j, extra1: c.extra1, share: s})
 	}
 	c.follow(j, now)
@@ -326,7 +343,7 @@ func (c *session) judge(m message, name string, now time.Time) (*job, share, *re
 	case !c.names[name]:
 		return nil, share{}, unauthorized
 	}
-	j := c.job(m.text(1))
+	j, late := c.job(m.text(1), now)
 	if j == nil {
 		return nil, share{}, jobNotFound
 	}
@@ -334,17 +351,41 @@ func (c *session) judge(m message, name string, now time.Time) (*job, share, *re
 	if why == nil {
 		why = c.hold(j, s, now)
 	}
+	if late && why != nil && why != duplicateShare {
+		why = jobNotFound
+	}
 	return j, s, why
 }
 
-// job finds one by its id. c.mu is held.
-func (c *session) job(id string) *job {
+// job finds one by its id, and tells whether it is over but in its grace. c.mu is
+// held.
+func (c *session) job(id string, now time.Time) (j *job, late bool) {
 	for _, j := range c.jobs {
 		if j.id == id {
-			return j
+			return j, false
 		}
 	}
-	return nil
+	for _, j := range c.past {
+		if j.id == id && now.Before(c.until) {
+			return j, true
+		}
+	}
+	return nil, false
+}
+
+// found tells whether an accepted share is a block, and notes it.
+func (c *session) found(j *job, s share) bool {
+	h := j.header(c.extra1, s)
+	id := h.ID()
+	if !j.work.target.Met(id) {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.own) < maxOwn {
+		c.own = append(c.own, id)
+	}
+	return true
 }
 
 // share reads what a miner found. c.mu is held.

@@ -302,3 +302,47 @@ func TestTroubleWithTemplates(t *testing.T) {
 		_ = c.Close()
 	})
 }
+
+// What a miner sends right behind its own block still counts, but only for a
+// second, and only what is good; behind another's block nothing does.
+func TestGraceBehindOnesOwnBlock(t *testing.T) {
+	imagine(t, empty, func(t *testing.T, w *world, s *Server, _ *pipes) {
+		c := newSession(s, nil, s.extra1())
+		c.names, c.subscribed = map[string]bool{"rig": true}, true
+		give := func(tip chain.Hash, number uint64) *job {
+			b := chaintest.Block(w.ledger.Params, w.ledger.State, chaintest.Plan{})
+			b.Header.Prev = tip
+			next, err := newWork(number, b, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.give(next)
+			return c.jobs[len(c.jobs)-1]
+		}
+		knows := func(j *job) (known, late bool) {
+			got, late := c.job(j.id, time.Now())
+			return got == j, late
+		}
+		first := give(chain.Hash{1}, 1)
+		hit := share{time: first.time, version: 1}
+		for !c.found(first, hit) {
+			hit.nonce++
+		}
+		h := first.header(c.extra1, hit)
+		second := give(h.ID(), 2)
+		if known, late := knows(first); !known || !late {
+			t.Errorf("behind its own block: known %v, late %v", known, late)
+		}
+		if known, late := knows(second); !known || late {
+			t.Errorf("the new job: known %v, late %v", known, late)
+		}
+		time.Sleep(grace)
+		if known, _ := knows(first); known {
+			t.Error("the grace does not end")
+		}
+		give(chain.Hash{2}, 3)
+		if known, _ := knows(second); known {
+			t.Error("a job counts behind another's block")
+		}
+	})
+}
