@@ -64,15 +64,17 @@ func walletCreateCommand() *cobra.Command {
 }
 
 func walletRestoreCommand() *cobra.Command {
-	cmd := maker(&cobra.Command{
+	cmd := asking(maker(&cobra.Command{
 		Use: "restore", Short: "Make a wallet from its words", Args: words(),
 		Long: "Makes a wallet from the words of another, which are asked for, or read from\n" +
-			"standard input or a file: on a command line others could read them.",
+			"standard input or a file: on a command line others could read them. Then it asks\n" +
+			"the node, if one answers, which addresses were used: it stops at twenty in a row\n" +
+			"that were not. Without a node, the next command that asks one does this.",
 		Example: "  cairn wallet restore --mnemonic-file words.txt --wallet mine.json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return makeWallet(cmd, func() (string, error) { return mnemonic(cmd) })
 		},
-	})
+	}))
 	cmd.Flags().String("mnemonic-file", "", "read the words from this `FILE`")
 	return cmd
 }
@@ -99,6 +101,31 @@ type made struct {
 	Address  string `json:"address"`
 	Network  string `json:"network"`
 	Wallet   string `json:"wallet"` // the file
+	Found    *found `json:"found,omitempty"`
+}
+
+// found is what a node knows of a restored wallet.
+type found struct {
+	Addresses int        `json:"addresses"` // handed out before
+	Coins     int        `json:"coins"`
+	Total     rpc.Amount `json:"total"`
+}
+
+// search asks the node for what a restored wallet had. The wallet stands without
+// it.
+func search(cmd *cobra.Command, w *wallet.Wallet) *found {
+	h, err := newHoard(cmd, w)
+	if err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "used addresses are still to be found; `cairn wallet balance` does it: %v\n", err)
+		return nil
+	}
+	f := &found{Addresses: int(w.Next(wallet.Receive) + w.Next(wallet.Change))}
+	for _, c := range h.coins {
+		if c.SpentBy == nil {
+			f.Coins, f.Total = f.Coins+1, f.Total+c.Amount
+		}
+	}
+	return f
 }
 
 func makeWallet(cmd *cobra.Command, words func() (string, error)) error {
@@ -134,7 +161,11 @@ func makeWallet(cmd *cobra.Command, words func() (string, error)) error {
 		return err
 	}
 	m := made{Mnemonic: phrase, Address: p.FormatAddress(first), Network: p.Name, Wallet: path}
-	return show(cmd, m, func(out io.Writer) { m.say(out, cmd.Name() == "create") })
+	fresh := cmd.Name() == "create"
+	if !fresh {
+		m.Found = search(cmd, w)
+	}
+	return show(cmd, m, func(out io.Writer) { m.say(out, fresh) })
 }
 
 func (m *made) say(out io.Writer, fresh bool) {
@@ -143,6 +174,9 @@ func (m *made) say(out io.Writer, fresh bool) {
 		fmt.Fprintf(out, "  words    %s\n", m.Mnemonic)
 	}
 	fmt.Fprintf(out, "  address  %s\n", m.Address)
+	if f := m.Found; f != nil {
+		fmt.Fprintf(out, "  found    %v CRN in %s; %s used\n", f.Total, count(f.Coins, "coin", "coins"), count(f.Addresses, "address", "addresses"))
+	}
 	if fresh {
 		fmt.Fprint(out, "\nWrite the words down and keep them where nobody looks: who has them can spend\nall of it, and without them a lost file or passphrase is lost for good.\n")
 	}
