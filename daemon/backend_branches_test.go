@@ -99,3 +99,26 @@ func TestTryingInOrder(t *testing.T) {
 		t.Errorf("the pool holds %d", n)
 	}
 }
+
+// What a person ruled out stays so over a restart, until it is reconsidered.
+func TestRuledOutOverARestart(t *testing.T) {
+	p := chain.Regtest()
+	cfg := config(t, p)
+	a := begin(t, cfg)
+	ids := a.generate(3)
+	if err := a.Branches.Invalidate(t.Context(), ids[1]); err != nil {
+		t.Fatal(err)
+	}
+	a.Close()
+	b := begin(t, cfg)
+	if tip := b.tip(); tip.ID != ids[0] {
+		t.Errorf("the tip is %v at %d", tip.ID, tip.Height)
+	}
+	if err := b.Branches.Reconsider(t.Context(), ids[1]); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	if tip := begin(t, cfg).tip(); tip.ID != ids[2] {
+		t.Errorf("reconsidered, the tip is %v at %d", tip.ID, tip.Height)
+	}
+}

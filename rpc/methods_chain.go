@@ -265,7 +265,9 @@ func depthOf(v Snapshot, s chain.State) (int64, error) {
 // Block is the result of getblock with verbosity 1.
 type Block struct {
 	Header
-	Size     int          `json:"size"` // bytes
+	Size     int          `json:"size"`         // bytes
+	Stripped int          `json:"strippedsize"` // the same
+	Weight   int          `json:"weight"`
 	Coinbase Coinbase     `json:"coinbase"`
 	IDs      []chain.Hash `json:"tx"` // the coinbase's first
 }
@@ -273,7 +275,9 @@ type Block struct {
 // FullBlock is the result of getblock with verbosity 2.
 type FullBlock struct {
 	Header
-	Size     int      `json:"size"` // bytes
+	Size     int      `json:"size"`         // bytes
+	Stripped int      `json:"strippedsize"` // the same
+	Weight   int      `json:"weight"`
 	Coinbase Coinbase `json:"coinbase"`
 	Body     []*Tx    `json:"tx"` // the coinbase first
 }
@@ -306,9 +310,9 @@ func getBlock(c *call) (any, error) {
 	}
 	h.Txs = 1 + len(body.Txs())
 	if level == 1 {
-		return &Block{Header: *h, Size: body.Size(), Coinbase: tag(body.Block().Coinbase), IDs: leaves(body)}, nil
+		return &Block{Header: *h, Size: body.Size(), Stripped: body.Size(), Weight: perByte * body.Size(), Coinbase: tag(body.Block().Coinbase), IDs: leaves(body)}, nil
 	}
-	return &FullBlock{Header: *h, Size: body.Size(), Coinbase: tag(body.Block().Coinbase), Body: describeAll(c.Params, body)}, nil
+	return &FullBlock{Header: *h, Size: body.Size(), Stripped: body.Size(), Weight: perByte * body.Size(), Coinbase: tag(body.Block().Coinbase), Body: describeAll(c.Params, body)}, nil
 }
 
 func tag(cb *chain.Coinbase) Coinbase {

@@ -61,6 +61,8 @@ type NetworkInfo struct {
 	Version   int            `json:"version"` // 10000 × major + 100 × minor + patch
 	Agent     string         `json:"subversion"`
 	Protocol  int            `json:"protocolversion"`
+	Services  string         `json:"localservices"`
+	Names     []string       `json:"localservicesnames"`
 	Relay     bool           `json:"localrelay"`
 	Offset    int64          `json:"timeoffset"` // seconds that the peers' clocks are ahead of ours
 	Active    bool           `json:"networkactive"`
@@ -70,7 +72,8 @@ type NetworkInfo struct {
 	RelayFee  Amount         `json:"relayfee"` // CRN per 1000 bytes
 	Increment Amount         `json:"incrementalfee"`
 	ID        string         `json:"peer_id"`
-	Listen    []string       `json:"listen"` // multiaddrs
+	Listen    []string       `json:"listen"`   // multiaddrs
+	Networks  []string       `json:"networks"` // none has a switch of its own
 	Addresses []LocalAddress `json:"localaddresses"`
 	Warnings  string         `json:"warnings"`
 }
@@ -86,6 +89,7 @@ func getNetworkInfo(c *call) (*NetworkInfo, error) {
 	local, peers, pool := c.Network.Local(), c.Network.Peers(), c.Pool.Info()
 	info := &NetworkInfo{
 		Version: versionNumber(c.Control.Version()), Agent: Clean(local.Agent), Protocol: protocolVersion, Relay: true,
+		Services: "0000000000000000", Names: []string{}, Networks: []string{},
 		Offset: int64(time.Duration(local.Offset) / time.Second), Active: local.Active, Peers: len(peers),
 		RelayFee: pool.RelayFee, Increment: pool.Increment, ID: local.ID, Listen: list(local.Listen),
 		Addresses: []LocalAddress{}, Warnings: warning(c.Control),

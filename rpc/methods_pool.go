@@ -30,6 +30,7 @@ func poolMethods() []method {
 type PoolEntry struct {
 	VSize           int          `json:"vsize"`
 	Size            int          `json:"size"` // the same, and below the base fee again: older clients look here
+	Weight          int          `json:"weight"`
 	Fee             Amount       `json:"fee"`
 	Time            int64        `json:"time"` // when it came, seconds since 1970
 	DescendantCount int          `json:"descendantcount"`
@@ -55,7 +56,7 @@ type PoolFees struct {
 func poolEntry(w mempool.Entry) *PoolEntry {
 	fee := Amount(w.Tx.Fee())
 	return &PoolEntry{
-		VSize: w.Tx.Size(), Size: w.Tx.Size(), Fee: fee, Time: w.Time.Seconds(), WTxID: w.Tx.ID(),
+		VSize: w.Tx.Size(), Size: w.Tx.Size(), Weight: perByte * w.Tx.Size(), Fee: fee, Time: w.Time.Seconds(), WTxID: w.Tx.ID(),
 		DescendantCount: w.Descendants.Count, DescendantSize: w.Descendants.Bytes,
 		AncestorCount: w.Ancestors.Count, AncestorSize: w.Ancestors.Bytes,
 		Fees:    PoolFees{Base: fee, Modified: fee, Ancestor: Amount(w.Ancestors.Fee), Descendant: Amount(w.Descendants.Fee)},

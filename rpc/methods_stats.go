@@ -12,30 +12,31 @@ import (
 // BlockStats is the result of getblockstats. Amounts are in grains, rates in
 // grains a byte, sizes in bytes. Averages and medians are rounded down.
 type BlockStats struct {
-	Height      uint64       `json:"height"`
-	Block       chain.Hash   `json:"blockhash"`
-	Time        uint32       `json:"time"`
-	MedianTime  uint32       `json:"mediantime"`
-	Txs         int          `json:"txs"` // the coinbase among them
-	Ins         int          `json:"ins"`
-	Outs        int          `json:"outs"` // the coinbase's among them
-	Subsidy     chain.Amount `json:"subsidy"`
-	TotalFee    chain.Amount `json:"totalfee"`
-	TotalOut    chain.Amount `json:"total_out"`
-	TotalSize   int          `json:"total_size"`
-	AvgFee      chain.Amount `json:"avgfee"`
-	MinFee      chain.Amount `json:"minfee"`
-	MedianFee   chain.Amount `json:"medianfee"`
-	MaxFee      chain.Amount `json:"maxfee"`
-	AvgRate     chain.Amount `json:"avgfeerate"`
-	MinRate     chain.Amount `json:"minfeerate"`
-	MaxRate     chain.Amount `json:"maxfeerate"`
-	Percentiles [5]uint64    `json:"feerate_percentiles"` // the 10th, 25th, 50th, 75th and 90th, by bytes
-	AvgSize     int          `json:"avgtxsize"`
-	MinSize     int          `json:"mintxsize"`
-	MedianSize  int          `json:"mediantxsize"`
-	MaxSize     int          `json:"maxtxsize"`
-	Increase    int          `json:"utxo_increase"` // outputs made less outputs spent
+	Height       uint64       `json:"height"`
+	Block        chain.Hash   `json:"blockhash"`
+	Time         uint32       `json:"time"`
+	MedianTime   uint32       `json:"mediantime"`
+	Txs          int          `json:"txs"` // the coinbase among them
+	Ins          int          `json:"ins"`
+	Outs         int          `json:"outs"` // the coinbase's among them
+	Subsidy      chain.Amount `json:"subsidy"`
+	TotalFee     chain.Amount `json:"totalfee"`
+	TotalOut     chain.Amount `json:"total_out"`
+	TotalSize    int          `json:"total_size"`
+	AvgFee       chain.Amount `json:"avgfee"`
+	MinFee       chain.Amount `json:"minfee"`
+	MedianFee    chain.Amount `json:"medianfee"`
+	MaxFee       chain.Amount `json:"maxfee"`
+	AvgRate      chain.Amount `json:"avgfeerate"`
+	MinRate      chain.Amount `json:"minfeerate"`
+	MaxRate      chain.Amount `json:"maxfeerate"`
+	Percentiles  [5]uint64    `json:"feerate_percentiles"` // the 10th, 25th, 50th, 75th and 90th, by bytes
+	AvgSize      int          `json:"avgtxsize"`
+	MinSize      int          `json:"mintxsize"`
+	MedianSize   int          `json:"mediantxsize"`
+	MaxSize      int          `json:"maxtxsize"`
+	Increase     int          `json:"utxo_increase"` // outputs made less outputs spent
+	SizeIncrease int          `json:"utxo_size_inc"` // of gettxoutsetinfo's bogosize
 }
 
 func getBlockStats(c *call) (any, error) {
@@ -103,6 +104,7 @@ func sums(p *chain.Params, e node.Entry, b chain.CheckedBlock) *BlockStats {
 		rates = append(rates, t.Fee()/chain.Amount(t.Size()))
 	}
 	s.Increase = s.Outs - s.Ins
+	s.SizeIncrease = bogo * s.Increase
 	if n := len(fees); n > 0 {
 		s.AvgFee, s.AvgSize, s.AvgRate = s.TotalFee/chain.Amount(n), s.TotalSize/n, s.TotalFee/chain.Amount(s.TotalSize)
 		s.MinRate, s.MaxRate = slices.Min(rates), slices.Max(rates)

@@ -36,8 +36,9 @@ type Tx struct {
 	ID            chain.Hash   `json:"txid"`
 	Hash          chain.Hash   `json:"hash"` // the same: signatures are part of the id
 	Version       int          `json:"version"`
-	Size          int          `json:"size"`  // bytes
-	VSize         int          `json:"vsize"` // the same
+	Size          int          `json:"size"`   // bytes
+	VSize         int          `json:"vsize"`  // the same
+	Weight        int          `json:"weight"` // four times that, as Bitcoin counts what is no witness
 	Fee           *Amount      `json:"fee,omitempty"`
 	Inputs        []Input      `json:"vin"`
 	Outputs       []Output     `json:"vout"`
@@ -79,6 +80,9 @@ type Script struct {
 	Address string `json:"address"`
 }
 
+// perByte is the weight of a byte (BIP141).
+const perByte = 4
+
 func script(p *chain.Params, a chain.Address) Script {
 	return Script{Hex: a[:], Type: "pubkey", Address: p.FormatAddress(a)}
 }
@@ -87,7 +91,7 @@ func script(p *chain.Params, a chain.Address) Script {
 func describe(p *chain.Params, tx *chain.Tx) *Tx {
 	id, size := tx.ID(), tx.Size()
 	t := &Tx{
-		ID: id, Hash: id, Version: 1, Size: size, VSize: size,
+		ID: id, Hash: id, Version: 1, Size: size, VSize: size, Weight: perByte * size,
 		Inputs: make([]Input, len(tx.Inputs)), Outputs: outputs(p, tx.Outputs),
 		Memo: tx.Memo, MemoText: readable(tx.Memo), Hex: tx.Bytes(),
 	}
@@ -135,7 +139,7 @@ func describeCoinbase(p *chain.Params, cb *chain.Coinbase) *Tx {
 	raw := cb.Bytes()
 	id, extra := cb.ID(), Hex(cb.Extra)
 	return &Tx{
-		ID: id, Hash: id, Version: 2, Size: len(raw), VSize: len(raw),
+		ID: id, Hash: id, Version: 2, Size: len(raw), VSize: len(raw), Weight: perByte * len(raw),
 		Inputs:  []Input{{Coinbase: &extra, Height: cb.Height}},
 		Outputs: outputs(p, cb.Outputs),
 		Memo:    cb.Memo, MemoText: readable(cb.Memo), Hex: raw,
