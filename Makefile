@@ -105,6 +105,16 @@ e2e: go ## the program as people use it: real processes on loopback
 	@packages=$$(go list ./... | grep '^cairn/cmd/') || true; \
 	if [ -n "$$packages" ]; then go test -count=1 $$packages; fi
 
+# The clients come from the Go module proxy and the npm registry the first time, so this is no part
+# of make test. Without npm its client is left out.
+.PHONY: conformance
+conformance: go ## other people's clients (btcd's rpcclient and btcctl, npm's bitcoin-core) on a node of ours
+	$(call say,conformance)
+	@if command -v npm >/dev/null; then npm --prefix conformance ci --silent --ignore-scripts; \
+	else echo 'missing: npm. bitcoin-core is left out.' >&2; fi
+	go -C conformance vet ./...
+	go -C conformance test -count=1 -v ./...
+
 .PHONY: foreign
 foreign: go
 	$(call say,cross-compile)

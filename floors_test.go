@@ -224,6 +224,13 @@ var floors = []room{
 	},
 }
 
+// Modules of their own: what they need never reaches the program.
+var modules = reasons{
+	"tools":             "what lints and measures the tree",
+	"conformance":       "other people's clients, tried on our node",
+	"miner/sha256d/gen": "writes the hash kernels in assembly",
+}
+
 // Any test may use these; nothing else may.
 var testTools = reasons{
 	"pgregory.net/rapid":                  "random cases that shrink",

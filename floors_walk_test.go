@@ -61,10 +61,16 @@ func skip(root, folder string) error {
 	if base == "testdata" || base == "vendor" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") {
 		return fs.SkipDir
 	}
-	if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
+	if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil && inModules(root, folder) {
 		return fs.SkipDir
 	}
 	return nil
+}
+
+func inModules(root, folder string) bool {
+	inside, err := filepath.Rel(root, folder)
+	_, known := modules[filepath.ToSlash(inside)]
+	return err == nil && known
 }
 
 // roomOf returns the room that a folder of ours belongs to: the one with the longest name.
