@@ -109,14 +109,20 @@ func (j *Job) searchWith(k Kernel, first uint32, n uint64, hits []uint32) []uint
 // confirm drops from found[known:] what does not reach the target.
 func (j *Job) confirm(known int, found []uint32) []uint32 {
 	hits := found[:known]
-	header := j.header
 	for _, nonce := range found[known:] {
-		binary.LittleEndian.PutUint32(header[nonceAt:], nonce)
-		if digest := Hash(&header); reaches(&digest, &j.target) {
+		if j.reachedBy(nonce) {
 			hits = append(hits, nonce)
 		}
 	}
 	return hits
+}
+
+// reachedBy reports whether nonce brings the header to the target.
+func (j *Job) reachedBy(nonce uint32) bool {
+	header := j.header
+	binary.LittleEndian.PutUint32(header[nonceAt:], nonce)
+	digest := Hash(&header)
+	return reaches(&digest, &j.target)
 }
 
 // Hash returns SHA-256 of SHA-256 of header, in the byte order of the

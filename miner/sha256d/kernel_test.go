@@ -86,7 +86,7 @@ func TestSelfTestRejectsWrongKernels(t *testing.T) {
 		},
 	}
 	for name, search := range bad {
-		right, wrong := qualify([]Kernel{{name, everywhere, search}, portable})
+		right, wrong := qualify([]Kernel{{Name: name, Available: everywhere, Search: search}, portable})
 		if got := names(right); !slices.Equal(got, []string{"portable"}) {
 			t.Errorf("right are %v, want portable alone", got)
 		}

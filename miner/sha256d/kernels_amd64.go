@@ -9,7 +9,12 @@ func init() {
 }
 
 // avx512 hashes 16 nonces at once.
-var avx512 = Kernel{Name: "avx512", Available: has(cpuid.AVX512F, cpuid.AVX512BW), Search: searchAVX512}
+var avx512 = Kernel{
+	Name:         "avx512",
+	Available:    has(cpuid.AVX512F, cpuid.AVX512BW),
+	Search:       searchAVX512,
+	SearchFamily: searchFamily,
+}
 
 // avx2 hashes 8 nonces at once.
 var avx2 = Kernel{Name: "avx2", Available: has(cpuid.AVX2), Search: searchAVX2}
@@ -29,8 +34,22 @@ func scanAVX512(feed *feed, first uint32, masks *uint16, n int)
 
 func searchAVX512(j *Job, first uint32, n uint64, hits []uint32) []uint32 {
 	var s sweep
-	for s.begin(first, n); s.next(); hits = s.collect(hits) {
+	for s.begin(1, first, n); s.next(); hits = s.collect(hits) {
 		scanAVX512(&j.feed, s.first, &s.masks[0], s.batches())
+	}
+	return hits
+}
+
+//go:noescape
+func scanFamily(feed *feed, first uint32, masks *uint16, n, wide int)
+
+func searchFamily(f *Family, first uint32, n uint64, hits []Hit) []Hit {
+	var s sweep
+	for s.begin(len(f.feeds), first, n); s.next(); {
+		scanFamily(&f.feeds[0], s.first, &s.masks[0], s.batches(), s.wide)
+		for header, nonce := range s.named() {
+			hits = append(hits, Hit{header, nonce})
+		}
 	}
 	return hits
 }
@@ -40,7 +59,7 @@ func scanSHANI(feed *feed, first uint32, masks *uint16, n int)
 
 func searchSHANI(j *Job, first uint32, n uint64, hits []uint32) []uint32 {
 	var s sweep
-	for s.begin(first, n); s.next(); hits = s.collect(hits) {
+	for s.begin(1, first, n); s.next(); hits = s.collect(hits) {
 		scanSHANI(&j.feed, s.first, &s.masks[0], s.batches())
 	}
 	return hits
@@ -51,7 +70,7 @@ func scanAVX2(feed *feed, first uint32, masks *uint16, n int)
 
 func searchAVX2(j *Job, first uint32, n uint64, hits []uint32) []uint32 {
 	var s sweep
-	for s.begin(first, n); s.next(); hits = s.collect(hits) {
+	for s.begin(1, first, n); s.next(); hits = s.collect(hits) {
 		scanAVX2(&j.feed, s.first, &s.masks[0], s.batches())
 	}
 	return hits
@@ -62,7 +81,7 @@ func scanHybrid(feed *feed, first uint32, masks *uint16, n int)
 
 func searchHybrid(j *Job, first uint32, n uint64, hits []uint32) []uint32 {
 	var s sweep
-	for s.begin(first, n); s.next(); hits = s.collect(hits) {
+	for s.begin(1, first, n); s.next(); hits = s.collect(hits) {
 		scanHybrid(&j.feed, s.first, &s.masks[0], s.batches())
 	}
 	return hits

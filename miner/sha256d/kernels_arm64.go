@@ -16,7 +16,7 @@ func scanSHA2(feed *feed, first uint32, masks *uint16, n int)
 
 func searchSHA2(j *Job, first uint32, n uint64, hits []uint32) []uint32 {
 	var s sweep
-	for s.begin(first, n); s.next(); hits = s.collect(hits) {
+	for s.begin(1, first, n); s.next(); hits = s.collect(hits) {
 		scanSHA2(&j.feed, s.first, &s.masks[0], s.batches())
 	}
 	return hits

@@ -18,12 +18,11 @@ TEXT ·scanHybrid(SB), $9856-32
 	JZ              done
 	VZEROUPPER
 	VBROADCASTI32X4 (BX), Z21
-	VPBROADCASTD    16(BX), Z22
 	VPBROADCASTD    SI, Z20
-	VPADDD          20(BX), Z20, Z20
+	VPADDD          16(BX), Z20, Z20
 	VPSHUFB         Z21, Z20, Z23
 	VMOVDQA32       Z23, 192(R11)
-	VPADDD          Z22, Z20, Z20
+	VPADDD.BCST     80(BX), Z20, Z20
 	VPBROADCASTD    8(AX), Z24
 	VPADDD.BCST     12(AX), Z23, Z25
 	VPUNPCKLDQ      Z25, Z24, Z16
@@ -2809,7 +2808,7 @@ batch:
 	VMOVDQU      344(BX), X8
 	VPSHUFB      Z21, Z20, Z23
 	VMOVDQA32    Z23, 192(R11)
-	VPADDD       Z22, Z20, Z20
+	VPADDD.BCST  80(BX), Z20, Z20
 	VPBROADCASTD 8(AX), Z24
 	VPADDD.BCST  12(AX), Z23, Z25
 	VPUNPCKLDQ   Z25, Z24, Z16
@@ -4661,23 +4660,23 @@ DATA scanHybridLiterals<>+0(SB)/4, $0x00010203
 DATA scanHybridLiterals<>+4(SB)/4, $0x04050607
 DATA scanHybridLiterals<>+8(SB)/4, $0x08090a0b
 DATA scanHybridLiterals<>+12(SB)/4, $0x0c0d0e0f
-DATA scanHybridLiterals<>+16(SB)/4, $0x00000010
-DATA scanHybridLiterals<>+20(SB)/4, $0x00000000
-DATA scanHybridLiterals<>+24(SB)/4, $0x00000001
-DATA scanHybridLiterals<>+28(SB)/4, $0x00000002
-DATA scanHybridLiterals<>+32(SB)/4, $0x00000003
-DATA scanHybridLiterals<>+36(SB)/4, $0x00000004
-DATA scanHybridLiterals<>+40(SB)/4, $0x00000005
-DATA scanHybridLiterals<>+44(SB)/4, $0x00000006
-DATA scanHybridLiterals<>+48(SB)/4, $0x00000007
-DATA scanHybridLiterals<>+52(SB)/4, $0x00000008
-DATA scanHybridLiterals<>+56(SB)/4, $0x00000009
-DATA scanHybridLiterals<>+60(SB)/4, $0x0000000a
-DATA scanHybridLiterals<>+64(SB)/4, $0x0000000b
-DATA scanHybridLiterals<>+68(SB)/4, $0x0000000c
-DATA scanHybridLiterals<>+72(SB)/4, $0x0000000d
-DATA scanHybridLiterals<>+76(SB)/4, $0x0000000e
-DATA scanHybridLiterals<>+80(SB)/4, $0x0000000f
+DATA scanHybridLiterals<>+16(SB)/4, $0x00000000
+DATA scanHybridLiterals<>+20(SB)/4, $0x00000001
+DATA scanHybridLiterals<>+24(SB)/4, $0x00000002
+DATA scanHybridLiterals<>+28(SB)/4, $0x00000003
+DATA scanHybridLiterals<>+32(SB)/4, $0x00000004
+DATA scanHybridLiterals<>+36(SB)/4, $0x00000005
+DATA scanHybridLiterals<>+40(SB)/4, $0x00000006
+DATA scanHybridLiterals<>+44(SB)/4, $0x00000007
+DATA scanHybridLiterals<>+48(SB)/4, $0x00000008
+DATA scanHybridLiterals<>+52(SB)/4, $0x00000009
+DATA scanHybridLiterals<>+56(SB)/4, $0x0000000a
+DATA scanHybridLiterals<>+60(SB)/4, $0x0000000b
+DATA scanHybridLiterals<>+64(SB)/4, $0x0000000c
+DATA scanHybridLiterals<>+68(SB)/4, $0x0000000d
+DATA scanHybridLiterals<>+72(SB)/4, $0x0000000e
+DATA scanHybridLiterals<>+76(SB)/4, $0x0000000f
+DATA scanHybridLiterals<>+80(SB)/4, $0x00000010
 DATA scanHybridLiterals<>+84(SB)/4, $0x80000000
 DATA scanHybridLiterals<>+88(SB)/4, $0x00000280
 DATA scanHybridLiterals<>+92(SB)/4, $0x00a00055

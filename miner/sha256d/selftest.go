@@ -1,6 +1,7 @@
 package sha256d
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -15,6 +16,12 @@ type trial struct {
 	first uint32
 	n     uint64
 	top   uint32
+}
+
+func (t trial) target() *Target {
+	target := new(Target)
+	binary.LittleEndian.PutUint32(target[28:], t.top)
+	return target
 }
 
 var trials = []trial{
@@ -43,6 +50,12 @@ func selfTest(k Kernel) error {
 		if err := try(k, &header, t); err != nil {
 			return err
 		}
+		if k.SearchFamily == nil {
+			continue
+		}
+		if err := tryFamily(k, &header, t); err != nil {
+			return err
+		}
 	}
 	header, err := hex.DecodeString(genesis)
 	if err != nil {
@@ -51,11 +64,35 @@ func selfTest(k Kernel) error {
 	return try(k, (*Header)(header), trial{first: genesisNonce - 99, n: 130, top: 0})
 }
 
+// tryFamily searches, behind an earlier hit, an odd number of headers that differ
+// in the version: the masks of several headers share the memory that one has.
+func tryFamily(k Kernel, header *Header, t trial) error {
+	headers := slices.Repeat([]Header{*header}, 5)
+	earlier := Hit{Header: 7, Nonce: 42}
+	want := []Hit{earlier}
+	for i := range headers {
+		headers[i][1] ^= byte(i)
+		for _, nonce := range expected(&headers[i], t) {
+			want = append(want, Hit{i, nonce})
+		}
+	}
+	f, err := NewFamily(headers, t.target())
+	if err != nil {
+		return err
+	}
+	got := k.SearchFamily(f, t.first, t.n, []Hit{earlier})
+	slices.SortFunc(got[min(1, len(got)):], func(x, y Hit) int {
+		return cmp.Or(cmp.Compare(x.Header, y.Header), cmp.Compare(x.Nonce-t.first, y.Nonce-t.first))
+	})
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("kernel %s is wrong: on a family, of %d nonces from %d, target word %#x, header %x", k.Name, t.n, t.first, t.top, *header)
+	}
+	return nil
+}
+
 // try searches behind an earlier hit, which must stay.
 func try(k Kernel, header *Header, t trial) error {
-	var target Target
-	binary.LittleEndian.PutUint32(target[28:], t.top)
-	job := NewJob(header, &target)
+	job := NewJob(header, t.target())
 	const earlier = 42
 	got := k.Search(job, t.first, t.n, []uint32{earlier})
 	if want := append([]uint32{earlier}, expected(header, t)...); !slices.Equal(got, want) {

@@ -15,7 +15,7 @@ func TestSweepNamesTheRangeAndNothingElse(t *testing.T) {
 		for _, n := range []uint64{0, 1, 15, 16, 17, 31, most - 1, most, most + 1, 2*most + 7} {
 			var s sweep
 			var got, want []uint32
-			for s.begin(first, n); s.next(); got = s.collect(got) {
+			for s.begin(1, first, n); s.next(); got = s.collect(got) {
 				for i := range s.masks {
 					s.masks[i] = math.MaxUint16
 				}
@@ -33,7 +33,7 @@ func TestSweepNamesTheRangeAndNothingElse(t *testing.T) {
 // Each bit of a mask is a nonce, in order.
 func TestSweepReadsEveryBit(t *testing.T) {
 	var s sweep
-	s.begin(1000, 64)
+	s.begin(1, 1000, 64)
 	s.next()
 	copy(s.masks[:], []uint16{0, 1<<15 | 1, 0b1010 << 4, 1 << 15})
 	got := s.collect([]uint32{7})

@@ -23,11 +23,14 @@ func avx2(c *build.Context) {
 		v := l.v
 		f.MOVL(operand.U32(2), reg.R10L)
 		f.Label("half")
-		l.batch()
+		l.first()
+		l.second()
+		l.verdict(l.v[4], l.word(iv[7]), at(l.feed, feedTop))
 		l.v = v
 		f.DECL(reg.R10L)
 		f.JNZ(operand.LabelRef("half"))
 		f.MOVW(reg.DI, f.masks)
+		f.ADDQ(operand.U8(2), f.masks.Base)
 	})
 	f.VZEROUPPER()
 	f.close()

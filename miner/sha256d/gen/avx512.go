@@ -16,17 +16,30 @@ const (
 // avx512 writes the kernel of 16 lanes. All of a batch stays in registers.
 func avx512(c *build.Context) {
 	f := open(c, "scanAVX512", "tries 16 nonces at once.")
-	z := vectors(reg.S512)
-	s := &zmm{frame: f, temp: z[24:28], count: z[28], swap: z[29], step: z[30]}
-	l := &lanes{frame: f, set: s}
-	copy(l.v[:], z[:8])
-	copy(l.w[:], z[8:24])
-	l.spare = z[31]
+	l, s := sixteen(f)
 	s.start()
-	f.loop(l.batch)
+	f.loop(func() {
+		l.first()
+		l.second()
+		l.verdict(l.v[4], l.word(iv[7]), at(l.feed, feedTop))
+		f.ADDQ(operand.U8(2), f.masks.Base)
+	})
 	f.VZEROUPPER()
 	f.close()
 }
+
+// sixteen is 16 lanes in registers, of which Z30 stays free.
+func sixteen(f *frame) (*lanes, *zmm) {
+	z := vectors(reg.S512)
+	s := &zmm{frame: f, temp: z[24:28], count: z[28], swap: z[29]}
+	l := &lanes{frame: f, set: s, spare: z[31]}
+	copy(l.v[:], z[:8])
+	copy(l.w[:], z[8:24])
+	return l, s
+}
+
+// vector is how many bytes a whole register has.
+const vector = 64
 
 func vectors(size reg.Spec) (all []op) {
 	for i := range 32 {
@@ -43,7 +56,6 @@ type zmm struct {
 	temp  []op
 	count op // the batch's nonces as numbers
 	swap  op // turns the bytes of each word around
-	step  op // from batch to batch
 
 	sum  op   // a message word in the making, where words lie in memory
 	xors bool // do without VPTERNLOGD, which would wait for the SHA unit
@@ -55,7 +67,6 @@ func (s *zmm) start() {
 		lanes[i] = uint32(i)
 	}
 	s.VBROADCASTI32X4(s.literals.swap(), s.swap)
-	s.VPBROADCASTD(s.word(16), s.step)
 	s.VPBROADCASTD(s.first, s.count)
 	s.VPADDD(s.vector(lanes...), s.count, s.count)
 }
@@ -122,7 +133,7 @@ func (s *zmm) nonces(to op) {
 	if words != to {
 		s.move(words, to)
 	}
-	s.VPADDD(s.step, s.count, s.count)
+	s.addWord(s.word(16), s.count, s.count)
 }
 
 // verdict compares what the digest would show: its words are big-endian, the

@@ -13,13 +13,15 @@ const (
 	feedLate  = feedEarly + 8 // [3] h of round 4+i plus its feedKW
 	feedTop   = feedLate + 3  // the target's most significant word
 	feedFixed = feedTop + 1   // [18] of message word 16+i, the terms that no nonce changes
+	feedSize  = feedFixed + 18
 )
 
 // The message words of the header's second block that matter here.
 const (
-	nonceWord = 3
-	allMoved  = 34 // from here on every term of a message word depends on the nonce
-	lastRound = 60 // of the hash of the hash: its e becomes the digest's last word
+	nonceWord  = 3
+	firstMoved = 18 // the next that depends on the nonce
+	allMoved   = 34 // from here on every term of a message word depends on the nonce
+	lastRound  = 60 // of the hash of the hash: its e becomes the digest's last word
 )
 
 // A half is one of the two hashes, as far as it is known before any nonce is:

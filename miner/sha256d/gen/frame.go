@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
@@ -18,11 +20,13 @@ type frame struct {
 	left  reg.GPPhysical // batches to go
 }
 
-// open begins a function whose arguments lie in registers from then on.
-func open(c *build.Context, name, doc string) *frame {
+// open begins a function whose arguments lie in registers from then on, but for
+// those that no other kernel has.
+func open(c *build.Context, name, doc string, more ...string) *frame {
+	arguments := append([]string{"feed *uint32, first uint32, masks *uint16, n"}, more...)
 	c.Function(name)
 	c.Attributes(attr.NOSPLIT)
-	c.SignatureExpr("func(feed *uint32, first uint32, masks *uint16, n int)")
+	c.SignatureExpr("func(" + strings.Join(arguments, ", ") + " int)")
 	c.Doc(name + " " + doc)
 	c.Load(c.Param("feed"), reg.RAX)
 	c.Load(c.Param("first"), reg.ESI)
@@ -40,16 +44,22 @@ func open(c *build.Context, name, doc string) *frame {
 	return f
 }
 
-// loop repeats what batch writes, once a mask.
+// loop repeats what batch writes, which must move on to the next mask.
 func (f *frame) loop(batch func()) {
 	f.TESTQ(f.left, f.left)
 	f.JZ(operand.LabelRef("done"))
 	f.Label("batch")
 	batch()
-	f.ADDQ(operand.U8(2), f.masks.Base)
 	f.DECQ(f.left)
 	f.JNZ(operand.LabelRef("batch"))
 	f.Label("done")
+}
+
+// aligned reserves memory on the stack that vectors may be moved to.
+func (f *frame) aligned(bytes int) operand.Mem {
+	f.LEAQ(f.AllocLocal(bytes+vector).Offset(vector-1), reg.R11)
+	f.ANDQ(operand.I8(-vector), reg.R11)
+	return operand.Mem{Base: reg.R11}
 }
 
 func (f *frame) close() {

@@ -53,18 +53,15 @@ type mixer struct {
 }
 
 const (
-	vector   = 64 // bytes
-	pairs    = 2 * vector
+	pairs    = 2 * vector // bytes
 	inMemory = 16*vector + 2*32*pairs + 9*vector
 )
 
 func newMixer(f *frame) *mixer {
 	z := vectors(reg.S512)
-	s := &zmm{frame: f, temp: z[16:20], count: z[20], swap: z[21], step: z[22], sum: z[23], xors: true}
+	s := &zmm{frame: f, temp: z[16:20], count: z[20], swap: z[21], sum: z[23], xors: true}
 	m := &mixer{frame: f, words: &lanes{frame: f, set: s}, set: s, pair: [2]op{z[24], z[25]}}
-	f.LEAQ(f.AllocLocal(inMemory+vector).Offset(vector-1), reg.R11)
-	f.ANDQ(operand.I8(-vector), reg.R11)
-	base := operand.Mem{Base: reg.R11}
+	base := f.aligned(inMemory)
 	take := func(bytes int) operand.Mem {
 		was := base
 		base = base.Offset(bytes)
@@ -86,7 +83,7 @@ func (m *mixer) headerWords() {
 	m.set.nonces(m.words.w[nonceWord])
 	m.set.broadcast(at(m.feed, feedKW+2), m.pair[0])
 	m.keep(m.kw[0], 3, at(m.feed, feedKW+3))
-	for t := 18; t < 64; t++ {
+	for t := firstMoved; t < 64; t++ {
 		m.words.schedule(h, t)
 		m.keep(m.kw[0], t, at(m.feed, feedKW+t))
 	}

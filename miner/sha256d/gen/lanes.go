@@ -31,30 +31,33 @@ type lanes struct {
 	w     [16]op // where message word t lies, at t mod 16
 }
 
-// batch writes all from the nonces to the mask.
-func (l *lanes) batch() {
-	l.first()
-	l.second()
-	l.verdict(l.v[4], l.word(iv[7]), at(l.feed, feedTop))
-}
-
 func (l *lanes) first() {
 	h := header()
-	l.begin()
 	l.nonces(l.w[nonceWord])
+	l.header(l.w[nonceWord], func(t int) {
+		l.schedule(h, t)
+		l.constant(h, t, at(l.feed, feedKW+t))
+	})
+}
+
+// header hashes the header's second block. Ready is as in rounds, but for those
+// rounds whose h no nonce has reached.
+func (l *lanes) header(nonces op, ready func(t int)) {
+	l.begin()
 	for i := range 7 {
 		if i == 0 || i == 4 {
-			l.addWord(at(l.feed, feedState+i), l.w[nonceWord], l.v[i])
+			l.addWord(at(l.feed, feedState+i), nonces, l.v[i])
 			continue
 		}
 		l.broadcast(at(l.feed, feedState+i), l.v[i])
 	}
-	l.rounds(h, nonceWord+1, 63, 63, func(t int) {
-		if t < 7 {
-			l.broadcast(at(l.feed, feedLate+t-4), l.spare)
+	const lateEnd = nonceWord + 4
+	l.rounds(nonceWord+1, 63, 63, func(t int) {
+		if t < lateEnd {
+			l.broadcast(at(l.feed, feedLate+t-nonceWord-1), l.spare)
 			return
 		}
-		l.constant(h, t, at(l.feed, feedKW+t))
+		ready(t)
 	})
 }
 
@@ -67,7 +70,8 @@ func (l *lanes) second() {
 	l.begin()
 	l.opening()
 	// A word a takes four rounds to come round to e: none made later decides.
-	l.rounds(h, 1, lastRound, lastRound-4, func(t int) {
+	l.rounds(1, lastRound, lastRound-4, func(t int) {
+		l.schedule(h, t)
 		if t < 4 {
 			l.addWord(l.word(iv[7-t]+k[t]), l.w[t], l.spare)
 			return
@@ -79,16 +83,12 @@ func (l *lanes) second() {
 // rounds writes rounds first to last, the words a up to lastA. Ready must put
 // into the spare register h of round t, still called g, plus all else that the
 // round adds without knowing the state.
-func (l *lanes) rounds(h *half, first, last, lastA int, ready func(t int)) {
-	prepare := func(t int) {
-		l.schedule(h, t)
-		ready(t)
-	}
-	prepare(first)
+func (l *lanes) rounds(first, last, lastA int, ready func(t int)) {
+	ready(first)
 	l.v[7], l.spare = l.spare, l.v[7]
 	for t := first; t <= last; t++ {
 		if t < last {
-			prepare(t + 1)
+			ready(t + 1)
 		} else {
 			l.move(l.v[6], l.spare)
 		}

@@ -25,6 +25,7 @@ import (
 var files = map[string]func() ([]byte, error){
 	"scan_avx512_amd64.s": avo(avx512),
 	"scan_avx2_amd64.s":   avo(avx2),
+	"scan_family_amd64.s": avo(family),
 	"scan_hybrid_amd64.s": avo(hybrid),
 	"scan_sha2_arm64.s":   sha2,
 	"scan_shani_amd64.s":  avo(shani),

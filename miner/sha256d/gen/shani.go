@@ -29,6 +29,7 @@ func shani(c *build.Context) {
 		f.DECL(reg.R10L)
 		f.JNZ(operand.LabelRef("pair"))
 		f.MOVW(reg.DI, f.masks)
+		f.ADDQ(operand.U8(2), f.masks.Base)
 	})
 	f.close()
 }
