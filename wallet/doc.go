@@ -10,6 +10,12 @@
 // Addresses are the untweaked x-only keys of BIP86's path m/86'/coin'/0': coin
 // is 0 on the network "main" and 1 on every other.
 //
-// Deriving keys, Build and Sign are functions of their arguments alone. Create,
-// Open and the methods that move a counter touch the file.
+// Beside the file stands its journal: every payment that was made from it, and
+// those seen that may still be undone. The chain forgets what a reorganisation
+// undid for good, a pool what was replaced; the journal does not. It is no secret,
+// and nothing is lost with it but that memory.
+//
+// Deriving keys, Build, Replace and Sign are functions of their arguments alone.
+// Create, Open and the methods that move a counter or write the journal touch the
+// disk, one program at a time.
 package wallet

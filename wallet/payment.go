@@ -52,14 +52,15 @@ type NotEnough struct {
 	Have     chain.Amount // what can be spent now
 	Need     chain.Amount // payment and fee
 	Immature chain.Amount // what can be spent later,
-	Wait     uint64       // the first of it in so many blocks
+	Wait     uint64       // the first of it in so many blocks,
+	Until    uint64       // which is at this height
 }
 
 // Error tells what there is, what is needed and what to wait for.
 func (e *NotEnough) Error() string {
 	s := fmt.Sprintf("%v: %v CRN can be spent, %v CRN are needed with the fee", ErrNotEnough, e.Have, e.Need)
 	if e.Immature > 0 {
-		s += fmt.Sprintf("; %v CRN more are immature, the first of them for %d more blocks: wait for those", e.Immature, e.Wait)
+		s += fmt.Sprintf("; %v CRN more are immature, the first of them until height %d, for %d more blocks: wait for those", e.Immature, e.Until, e.Wait)
 	}
 	return s
 }
@@ -81,7 +82,7 @@ func Build(r Request) (*chain.Tx, Summary, error) {
 	usable, later := r.sort()
 	coins, err := r.choose(usable, due)
 	if short := (*NotEnough)(nil); errors.As(err, &short) {
-		short.Immature, short.Wait = later.Immature, later.Wait
+		short.Immature, short.Wait, short.Until = later.Immature, later.Wait, later.Until
 	}
 	if err != nil {
 		return nil, Summary{}, err
@@ -144,7 +145,7 @@ func (r *Request) sort() (usable []chain.Coin, later NotEnough) {
 			continue
 		}
 		if wait := mature - r.Height; later.Immature == 0 || wait < later.Wait {
-			later.Wait = wait
+			later.Wait, later.Until = wait, mature
 		}
 		if sum, ok := later.Immature.Plus(c.Value); ok {
 			later.Immature = sum

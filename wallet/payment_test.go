@@ -132,7 +132,7 @@ func TestNotEnoughSaysHowMuch(t *testing.T) {
 	}
 	_, _, err := wallet.Build(r)
 	const want = "not enough coins: 2.00000000 CRN can be spent, 2.00000324 CRN are needed with the fee; " +
-		"7.00000000 CRN more are immature, the first of them for 8 more blocks: wait for those"
+		"7.00000000 CRN more are immature, the first of them until height 108, for 8 more blocks: wait for those"
 	if !errors.Is(err, wallet.ErrNotEnough) || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)
 	}

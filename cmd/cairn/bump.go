@@ -78,7 +78,7 @@ func (h *hoard) replace(cmd *cobra.Command, id chain.Hash, cancel bool) (*succes
 	r.Cancel = cancel
 	tx, sum, err := wallet.Replace(r)
 	if err != nil {
-		return nil, h.explain(err)
+		return nil, h.explain(err, nil)
 	}
 	s := &successor{
 		Replaces: id, Canceled: cancel, Amount: rpc.Amount(sum.Sent), Fee: rpc.Amount(sum.Fee), Before: rpc.Amount(feeOf(old)),

@@ -196,10 +196,10 @@ func (h *hoard) build(r wallet.Request) (*chain.Tx, wallet.Summary, error) {
 		}
 	}
 	if len(r.Coins) == n {
-		return nil, sum, h.explain(err)
+		return nil, sum, h.explain(err, made)
 	}
 	tx, sum, err = wallet.Build(r)
-	return tx, sum, h.explain(err)
+	return tx, sum, h.explain(err, made)
 }
 
 func (c owned) coin() chain.Coin {
@@ -248,15 +248,15 @@ func (h *hoard) feeRate(cmd *cobra.Command) (chain.Amount, error) {
 	return max(chain.Amount(rate), chain.Amount(info.MinFee)), err
 }
 
-// explain adds to "not enough" what waits for a block.
-func (h *hoard) explain(err error) error {
+// explain adds to "not enough" what waits for a block, but for what these made.
+func (h *hoard) explain(err error, made map[chain.Hash]bool) error {
 	if !errors.Is(err, wallet.ErrNotEnough) {
 		return err
 	}
 	var held, coming rpc.Amount
 	for _, c := range h.coins {
 		switch {
-		case c.Confirmations == 0 && c.SpentBy == nil:
+		case c.Confirmations == 0 && c.SpentBy == nil && !made[c.Tx]:
 			coming += c.Amount
 		case c.SpentBy != nil && c.Confirmations > 0:
 			held += c.Amount

@@ -3,10 +3,12 @@
 package main_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -253,4 +255,36 @@ func stop(u *user, p *process) {
 		u.Fatal(err)
 	}
 	<-p.ended
+}
+
+// Programs that pay from one wallet at the same moment take turns: every payment
+// stands.
+func TestProgramsPayAtOnce(t *testing.T) {
+	u := newUser(t)
+	dir := filepath.Join(u.home, "one")
+	u.node(dir, freePort(t))
+	p := u.purse(dir)
+	p.mine("1")
+	to := p.stranger("shop")
+	const programs = 5
+	var wg sync.WaitGroup
+	results := make([]result, programs)
+	for i := range programs {
+		wg.Go(func() { results[i] = u.try(p.on("send", to, "1", "--json")...) })
+	}
+	wg.Wait()
+	p.mine("1")
+	for _, r := range results {
+		var s sent
+		if err := json.Unmarshal([]byte(r.out), &s); err != nil {
+			t.Fatalf("exit %d, %v: %s%s", r.code, err, r.out, r.err)
+		}
+		if got := p.fate(s.TxID); got.Fate != "confirmed" {
+			t.Errorf("%+v", got)
+		}
+	}
+	shop := filepath.Join(u.home, "shop.json")
+	if got := ask[struct{ Confirmed float64 }](u, p.on("wallet", "balance", "--wallet", shop)...); got.Confirmed != programs {
+		t.Errorf("the shop has %v", got.Confirmed)
+	}
 }
