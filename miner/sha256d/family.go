@@ -22,7 +22,7 @@ type Hit struct {
 
 // Family is several headers that differ only before their last 16 bytes, as
 // those do that a miner makes of one by rolling the version (BIP320). To search
-// them together takes less work: each nonce's message words, a fifth of all,
+// them together takes less work: each nonce's message words, a sixth of all work,
 // serve every header. The idea is known as AsicBoost.
 //
 // It never changes after NewFamily, so many goroutines may search it at once.

@@ -163,6 +163,20 @@ func TestSelfTestRejectsWrongFamilies(t *testing.T) {
 	}
 }
 
+// fuzzFamily searches the header and two that differ in the version.
+func fuzzFamily(t *testing.T, h Header, target Target, first uint32, n uint64) {
+	headers := []Header{h, h, h}
+	headers[1][0] ^= 1
+	headers[2][3] ^= 0x10
+	f := mustFamily(t, headers, &target)
+	want := naiveFamily(headers, target, first, n)
+	for _, k := range Kernels() {
+		if got := sorted(f.searchWith(k, first, n, nil), first); !slices.Equal(got, want) {
+			t.Errorf("%s found %v, want %v", k.Name, got, want)
+		}
+	}
+}
+
 func TestManySearchOneFamily(t *testing.T) {
 	target := compact(0x1f00ffff)
 	headers := relatives(chance(t), 4)

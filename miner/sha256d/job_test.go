@@ -276,5 +276,6 @@ func FuzzSearch(f *testing.F) {
 				t.Errorf("%s found %d, want %d", k.Name, got, want)
 			}
 		}
+		fuzzFamily(t, h, target, first, uint64(n))
 	})
 }

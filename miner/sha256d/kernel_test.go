@@ -1,10 +1,14 @@
 package sha256d
 
 import (
+	"bytes"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/btcsuite/btcd/wire"
 )
 
 func names(kernels []Kernel) (out []string) {
@@ -144,6 +148,22 @@ func BenchmarkReference(b *testing.B) {
 		nonce := uint32(i)
 		h[76], h[77], h[78], h[79] = byte(nonce), byte(nonce>>8), byte(nonce>>16), byte(nonce>>24)
 		if digest := Hash(&h); reaches(&digest, &target) {
+			b.Fatal("a hash of zero")
+		}
+	}
+	reportRate(b)
+}
+
+// BenchmarkBtcd is the loop of btcd's own miner (mining/cpuminer, solveBlock).
+func BenchmarkBtcd(b *testing.B) {
+	var h wire.BlockHeader
+	if err := h.Deserialize(bytes.NewReader(header(b, second)[:])); err != nil {
+		b.Fatal(err)
+	}
+	target := new(big.Int)
+	for i := range b.N {
+		h.Nonce = uint32(i)
+		if number(h.BlockHash()).Cmp(target) <= 0 {
 			b.Fatal("a hash of zero")
 		}
 	}
