@@ -141,6 +141,7 @@ func nodesTable(views []nodeView) table {
 func (v *view) pay(ctx context.Context, amount string) (id chain.Hash, err error) {
 	send := labSendCommand()
 	send.Flags().Bool("json", true, "")
+	send.SetErr(io.Discard) // progress would be drawn over the screen
 	var out bytes.Buffer
 	if err := labSend(ctx, send, v.lab, amount, &out); err != nil {
 		return id, err

@@ -218,7 +218,7 @@ func TestWatchTellsOfEveryChange(t *testing.T) {
 
 	at = -1
 	f.run(t, "watch", "--until", "2").wants(t, done, "height 1 …"+id("a1").Short(), "reorganisation: 2 blocks undone, 3 came instead",
-		"tx …"+id("tx").Short()+"  depth this node (…ooWpeerA) 2, …ooWpeerB 2")
+		"tx …"+id("tx").Short()+"  depth this node (…ooWpeerA) 2, …ooWpeerB 2  risk 5.6 % from 10 % of the work\n")
 }
 
 func TestWatchEndsWhenAllIsRuledOut(t *testing.T) {

@@ -125,6 +125,7 @@ type nodeTip struct {
 type watched struct {
 	ID     chain.Hash     `json:"txid"`
 	Depths []converge.Row `json:"depths"`
+	Risk   *float64       `json:"risk,omitempty"` // that an attacker with usualShare of the work undoes it
 	Reason string         `json:"reason,omitempty"`
 }
 
@@ -274,13 +275,22 @@ func (w *watcher) depths(ctx context.Context, c *change) error {
 			return err
 		}
 		rows := counted(info.Agreement)
-		c.Txs = append(c.Txs, watched{ID: id, Depths: rows, Reason: why(&info)})
+		c.Txs = append(c.Txs, watched{ID: id, Depths: rows, Risk: riskOf(rows[0].Depth), Reason: why(&info)})
 		if w.named || !converge.Agreed(rows, max(w.until, settled), converge.All).Yes {
 			on = append(on, id)
 		}
 	}
 	w.ids = on
 	return nil
+}
+
+// riskOf is the risk that is left at a depth; nil if nothing has confirmed it.
+func riskOf(d converge.Depth) *float64 {
+	if !d.Reaches(1) {
+		return nil
+	}
+	p := converge.Reversal(usualShare, int(d.N))
+	return &p
 }
 
 // why is the reason that rules a transaction out here.
@@ -303,7 +313,11 @@ func (c *change) say(out io.Writer) {
 		fmt.Fprintf(out, "%s  reorganisation: %s undone, %d came instead\n", indent, count(c.Undone, "block", "blocks"), c.Came)
 	}
 	for _, tx := range c.Txs {
-		fmt.Fprintf(out, "%s  tx %s  depth %s\n", indent, short(tx.ID), strings.Join(whom(tx.Depths), ", "))
+		risk := ""
+		if tx.Risk != nil {
+			risk = fmt.Sprintf("  risk %s from %s of the work", riskWord(tx.Depths[0].Depth, usualShare), chance(usualShare))
+		}
+		fmt.Fprintf(out, "%s  tx %s  depth %s%s\n", indent, short(tx.ID), strings.Join(whom(tx.Depths), ", "), risk)
 		if tx.Reason != "" {
 			fmt.Fprintf(out, "%s    %s\n", indent, tx.Reason)
 		}

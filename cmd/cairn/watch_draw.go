@@ -151,7 +151,11 @@ func (n *scene) pace() []string {
 		fmt.Sprintf("difficulty %.3g", n.Difficulty),
 	}
 	if mean, over := n.Tree.interval(); over > 0 {
-		words = append(words, fmt.Sprintf("block each %s (aim %s)", span(mean), brief(n.Spacing)), fmt.Sprintf("mean of the last %d", over))
+		aim := ""
+		if n.Spacing > 0 {
+			aim = fmt.Sprintf(" (aim %s)", brief(n.Spacing))
+		}
+		words = append(words, fmt.Sprintf("block each %s%s", span(mean), aim), fmt.Sprintf("mean of the last %d", over))
 	}
 	if n.Reorgs.Count > 0 {
 		words = append(words, fmt.Sprintf("%s, the deepest %d", count(n.Reorgs.Count, "reorganisation", "reorganisations"), n.Reorgs.Deepest))
@@ -180,7 +184,7 @@ func (s *screen) footing() string {
 	keys := "↑↓ scroll  tab panel  enter pick  p pause  ? help  q quit"
 	switch {
 	case s.page != mainPage:
-		keys = "↑↓ scroll  esc back  p pause  q quit"
+		keys = "↑↓ scroll  esc back  space pause  q quit"
 	case s.pay != nil:
 		keys = "p pay  ↑↓ scroll  tab panel  enter pick  space pause  ? help  q quit"
 	}

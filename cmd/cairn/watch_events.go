@@ -91,8 +91,8 @@ func tipNews(before, after *scene, add adder) {
 	case !ok:
 		add(warnTone, "the tip moved far, to %s at height %d", short(after.Tip), after.Height)
 	case undone > 0:
-		add(badTone, "reorganisation: %s undone down to height %d, %d came instead, tip %s",
-			count(undone, "block", "blocks"), after.Tree.Blocks[fork].Height, came, short(after.Tip))
+		add(badTone, "reorganisation: %s undone, %d came instead, from height %d on",
+			count(undone, "block", "blocks"), came, after.Tree.Blocks[fork].Height+1)
 	case came == 1:
 		add(plainTone, "block %d %s", after.Height, short(after.Tip))
 	default:

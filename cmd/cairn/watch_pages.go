@@ -22,26 +22,27 @@ KEYS
   ← → h l        show other nodes' columns where not all fit
   PgUp PgDn g G  scroll far
   enter          all about the transaction that is picked
-  p              pause, and go on (in a lab p pays: there space pauses)
+  p, space       pause, and go on; in a lab p pays
   esc            back
   q              quit
 
 THE MATRIX
-  Each number is a transaction's depth on a node: 1 is in that node's last block.
-  0   not confirmed there yet         -1  ruled out there, by a conflicting spend
+  A number is a transaction's depth on a node: 1 is in that node's last block.
+  0   not confirmed there yet         -1  ruled out there, by another spend
   ?   not known                       (3) that node was not heard of lately
   ALL is the depth that every node has reached.
-  RISK is how likely an attacker with 10 % of the work ever undoes it, by Grunspan
-  and Pérez-Marco's formula; cairn risk tells more. Colours say the same: yellow is
-  5 % or more, cyan less, green less than 0.1 %, red is ruled out.
+  RISK is how likely an attacker with 10 % of the work ever undoes it, by the
+  formula of Grunspan and Pérez-Marco; cairn risk tells more. Colours say the
+  same: yellow 5 % or more, cyan less, green below 0.1 %; red is ruled out.
 
 THE NODES
   same    follows the tip that we follow     behind 2  two blocks below it
   ahead   above it, on top of it             fork 3    three blocks of its own
+  AGE is how long ago that node told of its tip.
 
 THE FORKS
-  ○ a block   ● one that is a node's tip   × invalid; a row for each branch, and
-  behind its last block who is there; −2 is two blocks below the end.
+  A row for each branch: ○ a block, ● some node's tip, × invalid. Behind its
+  last block stands who is there; −2 is two blocks below it.
 `
 
 // txLines is all about the transaction that is picked.

@@ -119,7 +119,11 @@ func (s *screen) matrix(width int) panel {
 		p.rows = append(p.rows, s.matrixRow(i, g))
 	}
 	if len(s.now.Txs) == 0 {
-		p.rows = append(p.rows, faintTone.paint("  none waits; `cairn send` makes one"))
+		how := "`cairn send` makes one"
+		if s.pay != nil {
+			how = "press p to pay"
+		}
+		p.rows = append(p.rows, faintTone.paint("  none waits: "+how))
 	}
 	return p
 }
@@ -166,20 +170,20 @@ func (s *screen) leastElsewhere(tx *sceneTx, g grid) converge.Depth {
 
 // nodes is the panel of tips.
 func (s *screen) nodes(width int) panel {
-	const name, height, tip, heard, word = 11, 9, 10, 9, 12
-	head := left("NODE", name) + right("HEIGHT", height) + "  " + left("TIP", tip) + right("HEARD", heard) + "  " + left("STATE", word)
+	const name, height, tip, age, word = 11, 8, 10, 8, 11
+	head := left("NODE", name) + right("HEIGHT", height) + "  " + left("TIP", tip) + right("AGE", age) + "  " + left("STATE", word)
 	p := panel{rows: []string{s.head(nodesPanel, head)}, scroll: s.scroll[nodesPanel]}
 	for i := range s.now.Nodes {
 		n := &s.now.Nodes[i]
-		at, heardOf := "?", "just now"
+		at, old := "?", "now"
 		if n.Tip != nil {
 			at = fmt.Sprint(n.Height)
 		}
 		if n.Age >= time.Second {
-			heardOf = brief(n.Age) + " ago"
+			old = brief(n.Age)
 		}
 		is := s.now.Tree.stance(n.Tip)
-		line := "  " + left(n.Name, name) + right(at, height) + "  " + left(shortOr(n.Tip, "?"), tip) + right(heardOf, heard) + "  " +
+		line := "  " + left(n.Name, name) + right(at, height) + "  " + left(shortOr(n.Tip, "?"), tip) + right(old, age) + "  " +
 			is.tone().paint(left(is.words(), word))
 		p.rows = append(p.rows, line+faintTone.paint(cut(n.Note, width-lipgloss.Width(line))))
 	}
@@ -220,25 +224,27 @@ func (s *screen) log(width int) panel {
 // Widths of the fork tree, in columns.
 const (
 	blockWidth = 3
-	labelWidth = 34 // behind the last block, for who is on that tip
+	labelWidth = 40 // at most, behind a branch, for who is on its tip
 )
 
 // forks is the panel of the last blocks.
 func (s *screen) forks(width int) panel {
 	branches := s.now.Tree.branches()
-	top := s.now.Height
+	drawing := canvas{tree: &s.now.Tree, to: s.now.Height, on: s.whoIsWhere()}
+	labels := 0
 	for _, b := range branches {
-		top = max(top, s.now.Tree.Blocks[b.Blocks[len(b.Blocks)-1]].Height)
+		drawing.to = max(drawing.to, drawing.tree.Blocks[b.Blocks[len(b.Blocks)-1]].Height)
+		labels = max(labels, 1+lipgloss.Width(drawing.label(b)))
 	}
-	blocks := uint64(max(1, (width-gutter-labelWidth)/blockWidth))
-	drawing := canvas{tree: &s.now.Tree, from: top + 1 - min(top+1, blocks), to: top, on: s.whoIsWhere()}
+	blocks := uint64(max(1, (width-gutter-min(labels, labelWidth, width/2))/blockWidth))
+	drawing.from = drawing.to + 1 - min(drawing.to+1, blocks)
 	for i, b := range branches {
 		if last := b.Blocks[len(b.Blocks)-1]; i > 0 && drawing.tree.Blocks[last].Height < drawing.from {
 			continue // out of sight
 		}
 		drawing.add(i, b)
 	}
-	head := fmt.Sprintf("FORKS of blocks %d to %d", drawing.from, top)
+	head := fmt.Sprintf("FORKS of blocks %d to %d", drawing.from, drawing.to)
 	return panel{rows: append([]string{strongTone.paint("  " + head)}, drawing.lines()...)}
 }
 

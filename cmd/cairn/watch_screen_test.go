@@ -160,7 +160,7 @@ func TestColoursTellWhatNumbersTell(t *testing.T) {
 	colourful := s.draw()
 	for _, want := range []string{
 		goodTone.paint(right("10", depthWidth)), fairTone.paint(right("3", depthWidth)), warnTone.paint(right("1", depthWidth)),
-		badTone.paint(right("-1", depthWidth)), goodTone.paint(left("same", 12)),
+		badTone.paint(right("-1", depthWidth)), goodTone.paint(left("same", 11)),
 	} {
 		if want == bare(want) || !strings.Contains(colourful, want) {
 			t.Errorf("nothing is painted %q", want)
