@@ -10,9 +10,6 @@ import (
 // Core's TOTAL_TRIES).
 const maxTries = 100_000
 
-// outputSize is what one more output adds to a transaction, in bytes.
-var outputSize = chain.TxSize(0, 1, 0) - chain.TxSize(0, 0, 0)
-
 // choose takes the choice that wastes less: one that needs no change, if branch
 // and bound finds it, or the largest coins first.
 func (r *Request) choose(coins []chain.Coin, due chain.Amount) ([]chain.Coin, error) {

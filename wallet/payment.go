@@ -60,7 +60,11 @@ type NotEnough struct {
 func (e *NotEnough) Error() string {
 	s := fmt.Sprintf("%v: %v CRN can be spent, %v CRN are needed with the fee", ErrNotEnough, e.Have, e.Need)
 	if e.Immature > 0 {
-		s += fmt.Sprintf("; %v CRN more are immature, the first of them until height %d, for %d more blocks: wait for those", e.Immature, e.Until, e.Wait)
+		blocks := "blocks"
+		if e.Wait == 1 {
+			blocks = "block"
+		}
+		s += fmt.Sprintf("; %v CRN more are immature, the first of them until height %d, for %d more %s: wait for those", e.Immature, e.Until, e.Wait, blocks)
 	}
 	return s
 }

@@ -32,6 +32,7 @@ func sendCommand() *cobra.Command {
 		},
 		RunE: runSend,
 	}))
+	cmd.SetFlagErrorFunc(negative)
 	passphraseFlag(cmd)
 	feeRateFlags(cmd)
 	f := cmd.Flags()

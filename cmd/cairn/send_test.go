@@ -160,18 +160,33 @@ func TestSendRefuses(t *testing.T) {
 	pay(somebody(), "0.00001").wants(t, failed, "above 10 %", "--allow-high-fee")
 	pay(somebody(), "4").wants(t, failed, "not enough coins", "3.00000000 CRN can be spent")
 	pay(somebody(), "0").wants(t, failed, "pays nobody", "Usage: cairn send")
-	pay(somebody(), "-1").wants(t, failed)
+	pay(somebody(), "-1").wants(t, failed, `amount "-1" is negative`, "Usage: cairn send")
+	pay(somebody(), "-1.5").wants(t, failed, `amount "-1.5" is negative`)
+	pay(somebody(), "1", "-x").wants(t, failed, "unknown shorthand flag")
+	pay(somebody(), "92233720369").wants(t, failed, "too large: the most is")
+	pay(somebody(), "99999999999999999999999").wants(t, failed, "too large")
+	pay(somebody(), "1", "--fee-rate", "999999999999").wants(t, failed, "give a lower one")
 	pay(somebody(), "much").wants(t, failed, "not a number of CRN")
 	pay(somebody(), "1.123456789").wants(t, failed, "decimals")
 	pay(somebody()).wants(t, failed, "AMOUNT is missing")
 	pay(somebody(), "1", "--all").wants(t, failed, "too much")
 	pay(chain.Main().FormatAddress(chain.Prefunded()[0]), "1").wants(t, failed, "of another network")
-	pay(somebody()+"q", "1").wants(t, failed, "mistyped")
+	pay(somebody()+"q", "1").wants(t, failed, "mistyped", "checksum does not fit")
+	pay(somebody()[:40], "1").wants(t, failed, "mistyped or cut")
 	pay(somebody(), "1", "--memo", string(make([]byte, 81))).wants(t, failed, "memo of 81 bytes")
 	if f.asked["sendrawtransaction"] != 0 {
 		t.Error("a refused payment was sent")
 	}
 	pay(somebody(), "0.00001", "--allow-high-fee").wants(t, done, "sent ")
+}
+
+// What was mined lately is named, and when it can be spent.
+func TestSendNamesWhatIsImmature(t *testing.T) {
+	young := coin("young", 50)
+	young.Coinbase, young.Mature, young.Height = true, false, 40
+	f, _ := rich(t, coin("a", 3), young)
+	f.run(t, "send", somebody(), "4").wants(t, failed,
+		"3.00000000 CRN can be spent", "50.00000000 CRN more are immature, the first of them until height 43, for 1 more block:")
 }
 
 // What our own waiting payments hold is named, for it comes back.

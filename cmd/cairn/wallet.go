@@ -145,14 +145,7 @@ func makeWallet(cmd *cobra.Command, words func() (string, error)) error {
 	if err != nil {
 		return err
 	}
-	var pass string
-	bare := yes(cmd, "no-passphrase")
-	if !bare {
-		if pass, err = newPassphrase(cmd); err != nil {
-			return err
-		}
-	}
-	w, err := wallet.Create(path, p.Name, phrase, pass, wallet.Options{NoPassphrase: bare})
+	w, err := createWallet(cmd, path, p.Name, phrase)
 	if err != nil {
 		return err
 	}
@@ -166,6 +159,17 @@ func makeWallet(cmd *cobra.Command, words func() (string, error)) error {
 		m.Found = search(cmd, w)
 	}
 	return show(cmd, m, func(out io.Writer) { m.say(out, fresh) })
+}
+
+func createWallet(cmd *cobra.Command, path, network, phrase string) (w *wallet.Wallet, err error) {
+	var pass string
+	bare := yes(cmd, "no-passphrase")
+	if !bare {
+		if pass, err = newPassphrase(cmd); err != nil {
+			return nil, err
+		}
+	}
+	return wallet.Create(path, network, phrase, pass, wallet.Options{NoPassphrase: bare})
 }
 
 func (m *made) say(out io.Writer, fresh bool) {
