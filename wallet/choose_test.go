@@ -81,10 +81,15 @@ func choices(r wallet.Request, due chain.Amount) (least chain.Amount, exists boo
 	return least, exists
 }
 
-// largestFirst is the simple choice on its own: what it wastes, beside payment and
-// inputs.
+// largestFirst is the simple choice on its own, of coins that bring more than their
+// fee: what it wastes, beside payment and inputs.
 func largestFirst(r wallet.Request, due chain.Amount) (waste chain.Amount, pays bool) {
-	list := append([]chain.Coin{}, r.Coins...)
+	var list []chain.Coin
+	for _, c := range r.Coins {
+		if c.Value > fee(r.FeeRate, 140) {
+			list = append(list, c)
+		}
+	}
 	for n := 1; n <= len(list); n++ {
 		for i := n; i < len(list); i++ {
 			if list[i].Value > list[n-1].Value {
