@@ -352,7 +352,11 @@ func TestLongPolls(t *testing.T) {
 	equal(t, "with nonsense", get[BlockTemplate](t, s, "getblocktemplate", map[string]string{"longpollid": "soon"}).Previous, tip)
 	tip = w.rival() // while the miner was about to ask again
 	_, body, _ := post(t, s, `{"id":0,"method":"getwork","params":[]}`, there)
-	if strings.Contains(body, "error\":{") {
+	var missed struct{ Result struct{ Data string } }
+	if err := json.Unmarshal([]byte(body), &missed); err != nil {
+		t.Fatal(err)
+	}
+	if h, err := unpad(missed.Result.Data); err != nil || h.Prev != tip {
 		t.Errorf("a poll after a missed tip: %s", body)
 	}
 	_, _, header = post(t, s, `{"id":0,"method":"getwork","params":["00"]}`)
