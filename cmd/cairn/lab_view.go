@@ -201,6 +201,7 @@ func (l *labLooker) look(ctx context.Context, also []chain.Hash) (*scene, error)
 	if s.Tree, err = l.tree.look(ctx, node, tips); err != nil {
 		return nil, err
 	}
+	s.settle(first)
 	s.Txs, err = l.txs(ctx, node, also)
 	s.At = time.Now()
 	return s, err

@@ -38,6 +38,9 @@ var told = []int{settled, settled / 2, 1}
 func (t *track) note(tx *sceneTx, at time.Time) (depth int, is bool) {
 	had := t.Reached
 	for d := 1; d <= settled; d++ {
+		if t.Reached[d] != nil && !tx.here().Reaches(int64(d)) {
+			t.Reached[d] = nil // undone: it has to be reached again
+		}
 		if t.Reached[d] == nil && converge.Agreed(tx.Depths, int64(d), converge.All).Yes {
 			t.Reached[d] = &milestone{at.Sub(t.Since), len(tx.Depths)}
 		}

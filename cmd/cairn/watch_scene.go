@@ -129,9 +129,21 @@ func (l *nodeLooker) try(ctx context.Context, also []chain.Hash) (s *scene, err 
 	if s.Tree, err = l.tree.look(ctx, l.node, claimed); err != nil {
 		return nil, err
 	}
+	s.settle(0)
 	s.Txs, err = l.txs(ctx, s, also)
 	s.At = time.Now()
 	return s, err
+}
+
+// settle makes the tree's tip the scene's: a block may have come since we asked the
+// node for its tip.
+func (s *scene) settle(node int) {
+	best, ok := s.Tree.Blocks[s.Tree.Best]
+	if !ok {
+		return
+	}
+	s.Tip, s.Height = s.Tree.Best, best.Height
+	s.Nodes[node].Tip, s.Nodes[node].Height = &s.Tree.Best, best.Height
 }
 
 // glance fills in what there is to say of the network and of one node's work.

@@ -232,6 +232,27 @@ func FuzzScreen(f *testing.F) {
 	})
 }
 
+// What a reorganisation undoes has to be reached again, and is told again.
+func TestMilestonesAreUndone(t *testing.T) {
+	s := &screen{title: "watch", width: 80, height: 24}
+	tree := grow("r 1 2 3 4 5 6")
+	for i, depths := range []string{"0 0", "1 1", "3 3", "0 0", "1 0", "1 1", "1 ?", "3 3"} {
+		s.take(stage(time.Duration(i)*time.Second, tree, "6 6", "tx: "+depths))
+	}
+	var got []string
+	for _, e := range slices.Backward(s.events) {
+		_, words, _ := strings.Cut(e.Text, ": ")
+		got = append(got, words)
+	}
+	want := []string{
+		"confirmed in block 106", "depth 1 on 2 of 2 nodes after 1.0 s", "depth 3 on 2 of 2 nodes after 2.0 s",
+		"its block is undone, it waits again", "confirmed in block 106", "depth 1 on 2 of 2 nodes after 5.0 s", "depth 3 on 2 of 2 nodes after 7.0 s",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestKeys(t *testing.T) {
 	s := healed(80, 24)
 	press(s, "j", "down", "k")
