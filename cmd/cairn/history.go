@@ -458,10 +458,18 @@ func (d *deed) state() string {
 	case fateUndone:
 		return "undone, with the payment whose change it spends"
 	case fateLost:
-		return "lost: no block and no pool here holds it; `cairn bump` sends it again"
+		return "lost: no block and no pool here holds it; " + d.again()
 	}
 	if d.Confirmations < 0 {
 		return d.Fate + ", for good"
 	}
 	return d.Fate + ", until a block holds either"
+}
+
+// again says how a lost payment comes back.
+func (d *deed) again() string {
+	if d.Spent == 0 {
+		return "who paid can send it again"
+	}
+	return "`cairn bump` sends it again"
 }
