@@ -99,7 +99,7 @@ func transport(addr string) string {
 // pool is rpc.Pool.
 type pool struct{ d *Daemon }
 
-// Submit takes a transaction of our own user.
+// Submit takes a transaction of our own user, and has it on disk when it returns.
 func (p pool) Submit(ctx context.Context, tx *chain.Tx) error {
 	checked, err := chain.CheckTx(p.d.p, tx)
 	if err != nil {
@@ -111,6 +111,9 @@ func (p pool) Submit(ctx context.Context, tx *chain.Tx) error {
 		return err
 	case out.Verdict != node.Accept && !p.has(checked.ID()):
 		return out.Why
+	}
+	if err := p.d.keepOwn(ctx, checked); err != nil {
+		return err
 	}
 	if err := p.d.net.PublishTx(tx); err != nil {
 		p.d.log.Warn("a transaction was not published; it is said again later", "id", checked.ID(), "err", err)

@@ -66,6 +66,7 @@ type Daemon struct {
 	linked chan struct{} // closed once net is set: peers may speak before
 	desk   desk
 	guests guests
+	keep   keeper
 	outbox chan node.Outcome
 	loads  chan struct{} // one entry for each answer that reads bodies
 	fees   chan struct{} // the pool changed
@@ -96,7 +97,7 @@ func New(cfg Config) (*Daemon, error) {
 	cfg.Network.Genesis, cfg.Network.MaxBlock = cfg.Params.GenesisID(), cfg.Params.MaxBlock
 	d := &Daemon{
 		cfg: cfg, p: cfg.Params, log: cfg.Logger, start: time.Now(),
-		linked: make(chan struct{}), guests: guests{here: map[node.Peer]int{}},
+		linked: make(chan struct{}), guests: guests{here: map[node.Peer]int{}}, keep: newKeeper(),
 		outbox: make(chan node.Outcome, maxOutbox), loads: make(chan struct{}, maxLoads),
 		fees: make(chan struct{}, 1), say: make(chan struct{}, 1),
 	}
@@ -125,7 +126,7 @@ func (d *Daemon) open() (err error) {
 		return err
 	}
 	close(d.linked)
-	for _, f := range []func(){d.tick, d.tellTip, d.renewOnFees, d.publish} {
+	for _, f := range []func(){d.tick, d.tellTip, d.renewOnFees, d.publish, d.keepPool} {
 		d.all.Go(f)
 	}
 	if d.cfg.Mine {
@@ -148,6 +149,9 @@ func (d *Daemon) newLoop() (*loop, error) {
 		Peer: node.Peer(name), Agent: d.cfg.Network.Agent, Salt: rand.Uint64(), RuledOut: ruledOut,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := d.revive(n, node.Peer(name)); err != nil {
 		return nil, err
 	}
 	var player node.Player = n
