@@ -62,6 +62,7 @@ vet: go
 	$(call say,go vet)
 	go vet ./...
 	go -C tools vet ./...
+	go -C miner/sha256d/gen vet ./...
 
 .PHONY: staticcheck
 staticcheck: tools
@@ -92,6 +93,8 @@ unit: go ## unit tests and fuzz seeds
 	$(call say,unit tests and fuzz seeds)
 	go test $$(go list ./... | grep -v '^cairn/cmd/')
 	go -C tools test ./...
+	@# the assembly that is committed is what the generator writes
+	go -C miner/sha256d/gen test ./...
 
 .PHONY: race
 race: go compiler ## the concurrent packages under the race detector
