@@ -79,8 +79,11 @@ func TestEveryNodeIsLinked(t *testing.T) {
 			if i > 0 && !slices.Contains(links, i-1) {
 				t.Fatalf("of %d nodes, node %d is not linked to the one before it", n, i)
 			}
-			if slices.ContainsFunc(links, func(j int) bool { return j < 0 || j >= i }) {
+			if slices.Contains(links, i) || slices.ContainsFunc(links, func(j int) bool { return j < 0 || j >= n }) {
 				t.Fatalf("of %d nodes, node %d dials %v", n, i, links)
+			}
+			if n <= meshed && len(links) != n-1 {
+				t.Fatalf("of %d nodes, node %d dials only %v", n, i, links)
 			}
 			if n > meshed && len(links) > 4 {
 				t.Fatalf("of %d nodes, node %d dials %d", n, i, len(links))

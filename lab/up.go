@@ -32,6 +32,9 @@ type process struct {
 // caller must call Down, whatever happens.
 func (l *Lab) Up(cfg Config) (*Running, error) {
 	r := &Running{Lab: l, ended: make(chan error, len(l.Nodes))}
+	if err := l.save(); err != nil { // whoever asks meanwhile hears that it is starting
+		return r, err
+	}
 	for i := range l.Nodes {
 		if err := r.start(cfg, i); err != nil {
 			return r, err
@@ -68,13 +71,15 @@ func (r *Running) start(cfg Config, i int) error {
 	return nil
 }
 
-// links are the earlier nodes that node i dials: all of them in a small lab; in
-// a large one its neighbour, and three more by halving.
+// links are the nodes that node i is told to stay connected to: in a small lab
+// all others, so that each of them counts who is cut off; in a large one its
+// neighbour before it, and three more by halving.
 func (r *Running) links(i int) []int {
 	var list []int
-	for j := i - 1; j >= 0; j-- {
+	for j := range r.Nodes {
 		step := i - j
-		if len(r.Nodes) <= meshed || step == 1 || step == i || step == i/2 || step == i/4 {
+		near := step > 0 && (step == 1 || step == i || step == i/2 || step == i/4)
+		if j != i && (near || len(r.Nodes) <= meshed) {
 			list = append(list, j)
 		}
 	}

@@ -112,8 +112,8 @@ func fill(cmd *cobra.Command, k *koanf.Koanf, from string, name func(key string)
 			return
 		}
 		for _, key := range keysOf(cmd, f) {
-			if !k.Exists(key) {
-				continue
+			if _, section := k.Get(key).(map[string]any); section || !k.Exists(key) {
+				continue // [wait] is the section of a command, and wait a flag of another
 			}
 			if err := set(f, k.Get(key), from); err != nil {
 				wrong = fmt.Errorf("%s = %v: %w", name(key), k.Get(key), err)

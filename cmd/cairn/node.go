@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -52,7 +54,7 @@ func nodeCommand() *cobra.Command {
 	f.StringArrayVar(&o.peers, "peer", nil, "the `MULTIADDR` of a peer to stay connected to")
 	f.IntVar(&o.maxPeers, "max-peers", p2p.DefaultMaxPeers, "peers at most")
 	f.BoolVar(&o.mine, "mine", false, "search for blocks")
-	f.StringVar(&o.mineTo, "mine-to", "", "the `ADDRESS` that found blocks pay (default the wallet's next; on dev and regtest the first prefunded)")
+	f.StringVar(&o.mineTo, "mine-to", "", "the `ADDRESS` that found blocks pay (default the next of the wallet in the data directory; without one, on dev and regtest, the first prefunded)")
 	f.IntVar(&o.threads, "threads", 0, "threads that search (default one for each core)")
 	f.StringVar(&o.hashrate, "hashrate", "0", "hashes a second at most, like 500k or 1M; 0 is no `LIMIT`")
 	f.StringVar(&o.rpc, "rpc", "", "`HOST:PORT` for RPC (default loopback, the network's port)")
@@ -105,6 +107,7 @@ func serveNode(ctx context.Context, cmd *cobra.Command, o nodeOptions, dir strin
 		return err
 	}
 	defer closeRPC(server, cfg.Logger)
+	warnOfOpenDoor(cfg.Logger, server.Addr())
 	forget, err := announceRPC(dir, server.Addr())
 	if err != nil {
 		return err
@@ -122,6 +125,15 @@ func serveNode(ctx context.Context, cmd *cobra.Command, o nodeOptions, dir strin
 		return nil
 	case <-d.Done():
 		return d.Err()
+	}
+}
+
+// warnOfOpenDoor tells when RPC answers beyond this machine: cookie and password
+// travel in clear.
+func warnOfOpenDoor(log *slog.Logger, addr string) {
+	host, _, err := net.SplitHostPort(addr)
+	if ip, bad := netip.ParseAddr(host); err == nil && bad == nil && !ip.IsLoopback() {
+		log.Warn("RPC answers beyond this machine, and its password travels in clear: use --rpc 127.0.0.1:PORT and a tunnel", "addr", addr)
 	}
 }
 
@@ -291,6 +303,6 @@ func greet(w io.Writer, p *chain.Params, cfg daemon.Config, dir string, addrs []
 		for i, a := range chain.Prefunded() {
 			fmt.Fprintf(w, "  %d  %s\n", i, p.FormatAddress(a))
 		}
-		fmt.Fprintf(w, "  mnemonic: %s\n  spend them: cairn wallet restore --network %s\n\n", wallet.PrefundedMnemonic, p.Name)
+		fmt.Fprintf(w, "  mnemonic: %s\n  spend them: cairn wallet restore --network %s --wallet prefunded.json\n\n", wallet.PrefundedMnemonic, p.Name)
 	}
 }

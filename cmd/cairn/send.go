@@ -42,7 +42,7 @@ func sendCommand() *cobra.Command {
 	f.String("nodes", converge.All.String(), "with --wait, `WHO` must agree: all, quorum or a number of nodes")
 	f.Duration("timeout", waitTimeout, "with --wait, how long to wait; 0 is forever")
 	f.Bool("dry-run", false, "show the payment, send nothing")
-	f.Bool("yes", false, "do not ask before sending")
+	f.Bool("yes", false, "do not ask before sending; without a terminal nobody is asked")
 	return cmd
 }
 
@@ -61,6 +61,8 @@ type payment struct {
 	Network string      `json:"network"`
 	DryRun  bool        `json:"dry_run,omitempty"`
 	Waited  *waited     `json:"waited,omitempty"`
+
+	next string // the command that shows how it settles
 }
 
 func runSend(cmd *cobra.Command, args []string) error {
@@ -97,7 +99,7 @@ func (h *hoard) send(cmd *cobra.Command, args []string) (*payment, error) {
 		return pay, nil
 	}
 	id, err := h.commit(cmd, tx, nil, pay.question())
-	pay.ID = &id
+	pay.ID, pay.next = &id, follow(cmd, id)
 	return pay, err
 }
 
@@ -175,6 +177,17 @@ func reasonable(fee, amount rpc.Amount, allowed bool) error {
 		fee, 100/highFee, amount)
 }
 
+// follow is the command that waits for a payment on the node that took it.
+func follow(cmd *cobra.Command, id chain.Hash) string {
+	line := fmt.Sprintf("cairn wait %v", id)
+	for _, flag := range []string{"network", "data-dir", "rpc", "cookie"} {
+		if origin(cmd, flag) == fromCommandLine {
+			line += fmt.Sprintf(" --%s %s", flag, text(cmd, flag))
+		}
+	}
+	return line
+}
+
 // settle waits for what was sent, and shows both.
 func settle(cmd *cobra.Command, node *rpc.Client, pay *payment) error {
 	w := waiting{node: node, id: *pay.ID, every: waitEvery, note: notes(cmd)}
@@ -218,6 +231,6 @@ func (p *payment) say(out io.Writer) {
 	if p.Waited != nil {
 		p.Waited.say(out)
 	} else if !p.DryRun {
-		fmt.Fprintf(out, "See it settle: cairn wait %v\n", p.ID)
+		fmt.Fprintf(out, "See it settle: %s\n", p.next)
 	}
 }

@@ -77,6 +77,9 @@ func goal(cmd *cobra.Command, name string) (depth int64, who converge.Who, err e
 	if depth < 0 {
 		return 0, 0, misused(cmd, "--%s %d: give a depth from 0 on", name, depth)
 	}
+	if t, err := cmd.Flags().GetDuration("timeout"); err != nil || t < 0 {
+		return 0, 0, misused(cmd, "--timeout %v: give a time like 90s; 0 is forever", text(cmd, "timeout"))
+	}
 	if who, err = converge.ParseWho(text(cmd, "nodes")); err != nil {
 		return 0, 0, misused(cmd, "--nodes: %w", err)
 	}

@@ -164,6 +164,9 @@ func makeWallet(cmd *cobra.Command, words func() (string, error)) error {
 func createWallet(cmd *cobra.Command, path, network, phrase string) (w *wallet.Wallet, err error) {
 	var pass string
 	bare := yes(cmd, "no-passphrase")
+	if bare && text(cmd, "passphrase-file") != "" {
+		return nil, misused(cmd, "--no-passphrase and --passphrase-file contradict each other: leave one away")
+	}
 	if !bare {
 		if pass, err = newPassphrase(cmd); err != nil {
 			return nil, err
