@@ -105,17 +105,18 @@ func TestWaiting(t *testing.T) {
 
 	b := w.backend()
 	wait := func(ctx context.Context, method, params string, then func()) (told *Awaited) {
-		w.asked = make(chan struct{})
+		asked := make(chan struct{})
+		w.listen(asked)
 		got := make(chan any)
 		go func() {
 			result, _ := b.invoke(ctx, byName[method], json.RawMessage(params))
 			got <- result
 		}()
-		<-w.asked
+		<-asked
 		then()
-		<-w.asked // it was woken and looks again
+		<-asked // it was woken and looks again
 		told, _ = (<-got).(*Awaited)
-		w.asked = nil
+		w.listen(nil)
 		return told
 	}
 	find := func() { get[[]chain.Hash](t, s, "generatetoaddress", 1, who) }

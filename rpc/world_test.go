@@ -298,11 +298,18 @@ type branches struct{ *world }
 
 func (b branches) Moved() <-chan struct{} {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.asked != nil {
-		b.asked <- struct{}{}
+	moved, asked := b.moved, b.asked
+	b.mu.Unlock()
+	if asked != nil {
+		asked <- struct{}{} // not under the lock: the test may need it before it listens
 	}
-	return b.moved
+	return moved
+}
+
+func (w *world) listen(asked chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked = asked
 }
 
 func (w *world) move() {
