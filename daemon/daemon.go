@@ -17,6 +17,7 @@ import (
 	"cairn/miner"
 	"cairn/node"
 	"cairn/p2p"
+	"cairn/rpc"
 	"cairn/store"
 )
 
@@ -67,6 +68,9 @@ type Daemon struct {
 	desk   desk
 	guests guests
 	keep   keeper
+	herald herald
+	told   *rpc.Feed
+	news   chan struct{} // something may have changed: tell the watchers
 	outbox chan node.Outcome
 	loads  chan struct{} // one entry for each answer that reads bodies
 	fees   chan struct{} // the pool changed
@@ -98,6 +102,7 @@ func New(cfg Config) (*Daemon, error) {
 	d := &Daemon{
 		cfg: cfg, p: cfg.Params, log: cfg.Logger, start: time.Now(),
 		linked: make(chan struct{}), guests: guests{here: map[node.Peer]int{}}, keep: newKeeper(),
+		told: rpc.NewFeed(), news: make(chan struct{}, 1),
 		outbox: make(chan node.Outcome, maxOutbox), loads: make(chan struct{}, maxLoads),
 		fees: make(chan struct{}, 1), say: make(chan struct{}, 1),
 	}
@@ -126,7 +131,7 @@ func (d *Daemon) open() (err error) {
 		return err
 	}
 	close(d.linked)
-	for _, f := range []func(){d.tick, d.tellTip, d.renewOnFees, d.publish, d.keepPool} {
+	for _, f := range []func(){d.tick, d.tellTip, d.renewOnFees, d.publish, d.keepPool, d.proclaim} {
 		d.all.Go(f)
 	}
 	if d.cfg.Mine {
@@ -154,6 +159,7 @@ func (d *Daemon) newLoop() (*loop, error) {
 	if err := d.revive(n, node.Peer(name)); err != nil {
 		return nil, err
 	}
+	d.herald = newHerald(n)
 	var player node.Player = n
 	if d.cfg.Player != nil {
 		player = d.cfg.Player(n)

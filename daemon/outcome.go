@@ -37,6 +37,7 @@ func (d *Daemon) call(ctx context.Context, s step) (node.Outcome, error) {
 	if err != nil {
 		return node.Outcome{Verdict: node.Ignore, Why: err}, err
 	}
+	signal(d.news)
 	d.follow(out)
 	return out, nil
 }

@@ -22,7 +22,8 @@ type Backend struct {
 	Branches    Branches
 	Convergence Convergence
 	Control     Control
-	Work        Work // nil: this node hands out no work
+	Work        Work  // nil: this node hands out no work
+	Events      *Feed // what /events tells; nil: there is no such path
 
 	desk *desk // of Work, made by the server
 }

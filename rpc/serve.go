@@ -26,9 +26,7 @@ func (s *Server) calls(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusMethodNotAllowed, "JSONRPC server handles only POST requests")
 		return
 	}
-	if user, password, _ := r.BasicAuth(); !s.keys.open(user, password) {
-		w.Header().Set("WWW-Authenticate", `Basic realm="jsonrpc"`)
-		refuse(w, http.StatusUnauthorized, "Send the user and password of --rpc-user, or those in the file .cookie of the node's data directory.")
+	if !s.known(w, r) {
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
@@ -44,6 +42,17 @@ func (s *Server) calls(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = w.Write(answer) // a caller that is gone misses nothing
+}
+
+// known tells whether the caller has the password; who has not is refused.
+func (s *Server) known(w http.ResponseWriter, r *http.Request) bool {
+	user, password, _ := r.BasicAuth()
+	if s.keys.open(user, password) {
+		return true
+	}
+	w.Header().Set("WWW-Authenticate", `Basic realm="jsonrpc"`)
+	refuse(w, http.StatusUnauthorized, "Send the user and password of --rpc-user, or those in the file .cookie of the node's data directory.")
+	return false
 }
 
 // patient gives every request its time to be read and answered. Both deadlines

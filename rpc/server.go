@@ -51,6 +51,8 @@ type Server struct {
 	work    chan struct{} // a token for each call that is worked on
 	slow    chan struct{} // a token for each call that waits for something
 
+	watchers chan struct{} // a token for each caller that follows events
+
 	listener net.Listener
 	http     *http.Server
 	stop     context.CancelFunc // ends the context of every call
@@ -99,7 +101,7 @@ func newServer(cfg Config, b Backend, listener net.Listener) *Server {
 		cfg: cfg, backend: b, log: cfg.Log, hosts: newHosts(cfg.Listen), listener: listener, stop: stop,
 		work:   make(chan struct{}, orDefault(cfg.MaxCalls, 8*runtime.NumCPU())),
 		slow:   make(chan struct{}, maxSlow),
-		served: make(chan struct{}),
+		served: make(chan struct{}), watchers: make(chan struct{}, maxWatchers),
 	}
 	if s.log == nil {
 		s.log = slog.Default()
@@ -133,6 +135,9 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", health)
 	mux.Handle("/", s.guard(http.HandlerFunc(s.calls)))
+	if s.backend.Events != nil {
+		mux.Handle(eventsPath, s.guard(http.HandlerFunc(s.events)))
+	}
 	for path, h := range s.cfg.Handle {
 		mux.Handle(path, s.guard(h))
 	}
