@@ -299,6 +299,9 @@ func (d *Daemon) revive(n *node.Node, self node.Peer) error {
 		d.keep.take(i, ids)
 		all = append(all, list...)
 	}
+	if len(all) == 0 {
+		return nil
+	}
 	err = d.readmit(n, self, all)
 	d.log.Info("what waited before waits again", "kept", len(all), "waiting", n.Mempool().Len())
 	return err
