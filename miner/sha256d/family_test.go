@@ -196,12 +196,17 @@ func TestManySearchOneFamily(t *testing.T) {
 
 // BenchmarkFamily is a hash rate as BenchmarkSearch's: of nonces times headers.
 func BenchmarkFamily(b *testing.B) {
-	for _, size := range []int{2, 4, 8, 16} {
-		b.Run(strconv.Itoa(size), func(b *testing.B) {
-			b.ReportAllocs()
-			f := mustFamily(b, slices.Repeat([]Header{*header(b, second)}, size), new(Target))
-			f.Search(0, uint64(b.N/size), nil)
-			reportRate(b)
-		})
+	for _, k := range Kernels() {
+		if k.SearchFamily == nil {
+			continue
+		}
+		for _, size := range []int{4, 8, 16} {
+			b.Run(k.Name+"/"+strconv.Itoa(size), func(b *testing.B) {
+				b.ReportAllocs()
+				f := mustFamily(b, slices.Repeat([]Header{*header(b, second)}, size), new(Target))
+				f.searchWith(k, 0, uint64(b.N/size), nil)
+				reportRate(b)
+			})
+		}
 	}
 }
