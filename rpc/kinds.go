@@ -30,6 +30,7 @@ var (
 	coins     = kind{"amount in CRN", "number", false, readAmount}              // chain.Amount
 	blockName = kind{"id or height of a block", "string", false, readBlockName} // chain.Hash or int64
 	words     = kind{"list of texts", "array", false, readWords}                // []string
+	places    = kind{"list of outputs", "array", false, readPlaces}             // []chain.OutPoint
 	thing     = kind{"id of a transaction or block", "string", true, readID}    // chain.Hash
 )
 
@@ -182,4 +183,29 @@ func readWords(_ *chain.Params, name string, raw json.RawMessage) (any, error) {
 		return nil, wrongType(name, raw, "array of strings")
 	}
 	return list, nil
+}
+
+func readPlaces(p *chain.Params, name string, raw json.RawMessage) (any, error) {
+	var list []struct {
+		Tx    json.RawMessage `json:"txid"`
+		Index *uint32         `json:"vout"`
+	}
+	if typeOf(raw) != "array" || json.Unmarshal(raw, &list) != nil {
+		return nil, wrongType(name, raw, "array of outputs")
+	}
+	if len(list) == 0 {
+		return nil, Errorf(InvalidParameter, "Invalid parameter, outputs are missing")
+	}
+	points := make([]chain.OutPoint, len(list))
+	for i, o := range list {
+		if absent(o.Tx) || o.Index == nil {
+			return nil, Errorf(InvalidParameter, "%s: each needs a txid and a vout", name)
+		}
+		id, err := readID(p, "txid", o.Tx)
+		if err != nil {
+			return nil, err
+		}
+		points[i] = chain.OutPoint{Tx: id.(chain.Hash), Index: *o.Index}
+	}
+	return points, nil
 }

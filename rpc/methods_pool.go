@@ -21,6 +21,8 @@ func poolMethods() []method {
 		define("getmempooldescendants", "The transactions of the pool that build on one of them.", getMempoolDescendants,
 			param{name: "txid", kind: id, doc: "the transaction's id"},
 			param{name: "verbose", kind: boolean, optional: true, doc: "true shows them as getmempoolentry does; default false"}),
+		define("gettxspendingprevout", "The transactions of the pool that spend outputs.", getTxSpendingPrevout,
+			param{name: "outputs", kind: places, doc: `list of {"txid": …, "vout": …}, one at least`}),
 		define("getmempoolinfo", "The pool as a whole.", getMempoolInfo),
 	}
 }
@@ -145,3 +147,22 @@ func getMempoolEntry(c *call) (*PoolEntry, error) {
 }
 
 func getMempoolInfo(c *call) (PoolInfo, error) { return c.Pool.Info(), nil }
+
+// Spent is one element of the result of gettxspendingprevout.
+type Spent struct {
+	Tx    chain.Hash  `json:"txid"`
+	Index uint32      `json:"vout"`
+	By    *chain.Hash `json:"spendingtxid,omitempty"` // left out if nothing in the pool spends it
+}
+
+func getTxSpendingPrevout(c *call) ([]Spent, error) {
+	asked := arg[[]chain.OutPoint](c, 0)
+	list := make([]Spent, len(asked))
+	for i, o := range asked {
+		list[i] = Spent{Tx: o.Tx, Index: o.Index}
+		if by, spent := c.Pool.Spender(o); spent {
+			list[i].By = &by
+		}
+	}
+	return list, nil
+}

@@ -195,6 +195,12 @@ func TestSmallOnes(t *testing.T) {
 	equal(t, "none", len(get[[]chain.Hash](t, s, "getmempoolancestors", w.first.ID())), 0)
 	equal(t, "in full", get[map[string]PoolEntry](t, s, "getmempoolancestors", w.second.ID(), true)[w.first.ID().String()].DescendantCount, 2)
 
+	coin := map[string]any{"txid": w.first.ID(), "vout": 0}
+	spent := get[[]Spent](t, s, "gettxspendingprevout", []any{coin, map[string]any{"txid": w.second.ID(), "vout": 1}})
+	if len(spent) != 2 || spent[0].By == nil || *spent[0].By != w.second.ID() || spent[1].By != nil || spent[1].Index != 1 {
+		t.Errorf("spent by %+v", spent)
+	}
+
 	w.peers[0].Sent, w.peers[1].Sent, w.peers[1].Received = 3, 4, 5
 	totals := get[NetTotals](t, s, "getnettotals")
 	equal(t, "sent", totals.Sent, 7)
@@ -238,6 +244,10 @@ func TestMoreRefusals(t *testing.T) {
 		{InvalidParameter, "maxtries", "generate", []any{1, -1}},
 		{InvalidParameter, "nblocks", "generate", []any{-1}},
 		{NotFound, "not in mempool", "getmempoolancestors", []any{none}},
+		{InvalidParameter, "outputs are missing", "gettxspendingprevout", []any{[]any{}}},
+		{InvalidParameter, "needs a txid and a vout", "gettxspendingprevout", []any{[]any{map[string]any{"txid": none}}}},
+		{InvalidParameter, "length 64", "gettxspendingprevout", []any{[]any{map[string]any{"txid": "beef", "vout": 0}}}},
+		{WrongType, "array of outputs", "gettxspendingprevout", []any{"x"}},
 	} {
 		t.Run(fmt.Sprint(c.method, c.params), func(t *testing.T) {
 			a, status := ask(t, serve(t, w), c.method, c.params...)
