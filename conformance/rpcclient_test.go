@@ -11,6 +11,7 @@ import (
 	"github.com/btcsuite/btcd/btcjson"
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/rpcclient"
+	"github.com/btcsuite/btcd/wire/v2"
 )
 
 // ours is an address of ours where the client wants one of Bitcoin's.
@@ -112,6 +113,9 @@ func (s *scene) poolCalls() []call {
 		{"GetRawMempool", "", func(c *rpcclient.Client) (any, error) { return c.GetRawMempool() }},
 		{"GetRawMempoolVerbose", s.child.ID().String(), func(c *rpcclient.Client) (any, error) { return c.GetRawMempoolVerbose() }},
 		{"GetMempoolEntry", `"ancestorcount":2`, func(c *rpcclient.Client) (any, error) { return c.GetMempoolEntry(s.child.ID().String()) }},
+		{"GetTxSpendingPrevOut", s.child.ID().String(), func(c *rpcclient.Client) (any, error) {
+			return c.GetTxSpendingPrevOut([]wire.OutPoint{{Hash: *hashOf(s.T, s.parent.ID().String())}})
+		}},
 		{"EstimateSmartFee", "feerate", func(c *rpcclient.Client) (any, error) { return c.EstimateSmartFee(6, &economical) }},
 	}
 }
@@ -142,6 +146,10 @@ func (s *scene) miningCalls() []call {
 		{"GetGenerate", "false", func(c *rpcclient.Client) (any, error) { return c.GetGenerate() }},
 		{"GetHashesPerSec", "", func(c *rpcclient.Client) (any, error) { return c.GetHashesPerSec() }},
 		{"SetGenerate", "", func(c *rpcclient.Client) (any, error) { return nothing(c.SetGenerate(false, 1)) }},
+		{"GetBlockTemplate", "previousblockhash", func(c *rpcclient.Client) (any, error) {
+			return c.GetBlockTemplate(&btcjson.TemplateRequest{Mode: "template", Capabilities: []string{"coinbasetxn"}})
+		}},
+		{"GetWork", "target", func(c *rpcclient.Client) (any, error) { return c.GetWork() }},
 		{"InvalidateBlock", "", func(c *rpcclient.Client) (any, error) { return nothing(c.InvalidateBlock(b3)) }},
 		{"GetBlockCount after it", "2", func(c *rpcclient.Client) (any, error) { return c.GetBlockCount() }},
 		{"ReconsiderBlock", "", func(c *rpcclient.Client) (any, error) { return nothing(c.ReconsiderBlock(b3)) }},
