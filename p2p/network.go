@@ -46,7 +46,7 @@ type Network struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	inside *inside
-	warned map[peer.ID]bool // owned by beat
+	warned *warnings
 }
 
 // New starts a host and takes part in the network. It ends with Close, or when
@@ -128,7 +128,7 @@ func assemble(cfg Config, h Handler, on host.Host, g *gate) *Network {
 		served:   &places{taken: map[peer.ID]int{}},
 		asks:     &turns{queue: map[peer.ID]*turn{}},
 		inside:   new(inside),
-		warned:   map[peer.ID]bool{},
+		warned:   &warnings{of: map[peer.ID]bool{}},
 	}
 	n.roster = newRoster(cfg.Pace.Settle)
 	n.dialer = &dialer{
@@ -383,15 +383,28 @@ func (n *Network) beat() {
 // ours: they belong to another network.
 func (n *Network) cutStrangers() {
 	for _, p := range n.roster.strangers(n.cfg.Pace.Stranger) {
-		if !n.warned[p] {
-			n.log.Info("a peer speaks libp2p but not for our genesis: it belongs to another network", "peer", p)
-		}
-		if len(n.warned) < maxFaulty {
-			n.warned[p] = true
-		}
+		n.sayStranger(p)
 		n.dialer.putOff(p)
 		n.cut(p)
 	}
+}
+
+// sayStranger tells of a peer of another network, once.
+func (n *Network) sayStranger(p peer.ID) {
+	n.warned.Lock()
+	defer n.warned.Unlock()
+	if !n.warned.of[p] {
+		n.log.Info("a peer speaks libp2p but not for our genesis: it belongs to another network", "peer", p)
+	}
+	if len(n.warned.of) < maxFaulty {
+		n.warned.of[p] = true
+	}
+}
+
+// warnings remembers of whom was told.
+type warnings struct {
+	sync.Mutex
+	of map[peer.ID]bool // guarded by Mutex
 }
 
 // measure pings every peer once; libp2p keeps the averages.

@@ -63,25 +63,25 @@ func (r *roster) add(c network.Conn) *member {
 	return m
 }
 
-// closed takes c away and tells whether it was the peer's last, and whether the
-// peer had joined.
-func (r *roster) closed(c network.Conn) (last, joined bool) {
+// closed takes c away and tells whether it was the peer's last, whether the peer
+// had joined, and whether it was known not to speak our protocol.
+func (r *roster) closed(c network.Conn) (last, joined, stranger bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := c.RemotePeer()
 	m := r.members[p]
 	if m == nil {
-		return false, false
+		return false, false, false
 	}
 	m.conns = slices.DeleteFunc(m.conns, func(o network.Conn) bool { return o == c })
 	if len(m.conns) > 0 {
-		return false, m.joined
+		return false, false, false
 	}
 	delete(r.members, p)
 	if m.joined {
 		r.tell(news{p, false})
 	}
-	return true, m.joined
+	return true, m.joined, !m.joined && !m.doubt.IsZero()
 }
 
 // identified hears which protocols a peer named on a new connection. That may
@@ -248,8 +248,13 @@ func (n *Network) opened(_ network.Network, c network.Conn) {
 }
 
 func (n *Network) closed(_ network.Network, c network.Conn) {
-	if last, joined := n.roster.closed(c); last {
-		n.dialer.lost(c.RemotePeer(), joined)
+	p := c.RemotePeer()
+	last, joined, stranger := n.roster.closed(c)
+	if stranger { // it told us apart before we cut it off
+		n.sayStranger(p)
+	}
+	if last {
+		n.dialer.lost(p, joined)
 	}
 }
 
