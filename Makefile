@@ -95,6 +95,7 @@ unit: go ## unit tests and fuzz seeds
 	go -C tools test ./...
 	@# the assembly that is committed is what the generator writes
 	go -C miner/sha256d/gen test ./...
+	go test -tags purego ./miner/sha256d
 
 .PHONY: race
 race: go compiler ## the concurrent packages under the race detector
