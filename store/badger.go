@@ -34,7 +34,8 @@ type Badger struct{ *book }
 // Open opens the store in a data folder, or begins one. It fails with a
 // *LockedError if another process holds it, a *ForeignError if the folder is
 // somebody else's, a *FormatError if a newer program wrote it, and a
-// *GenesisError if it belongs to another network.
+// *GenesisError if it belongs to another network. A *DamageError says that what
+// was written here cannot be read; a chain that was here is never begun anew.
 func Open(c Config) (*Badger, error) {
 	if c.Params == nil || c.Dir == "" {
 		return nil, errors.New("open the store: a folder and a network are needed")
@@ -46,26 +47,63 @@ func Open(c Config) (*Badger, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := openDisk(c, lock)
+	b, err := openMarked(c, lock)
 	if err != nil {
 		return nil, errors.Join(err, lock.release())
 	}
-	b, err := newBook(c.Params, d)
+	return b, nil
+}
+
+// openMarked opens what the mark says is there. Only in a folder that is marked
+// as beginning may a genesis be written.
+func openMarked(c Config, l *lock) (*Badger, error) {
+	m, err := mark(c)
 	if err != nil {
-		return nil, errors.Join(inFolder(err, c.Dir), d.close())
+		return nil, err
+	}
+	if !m.Beginning {
+		if err := inspect(c); err != nil {
+			return nil, err
+		}
+	}
+	db, err := openDatabase(c)
+	if err != nil {
+		return nil, err
+	}
+	b, err := openMarkedBook(c, m, &badgerDisk{db, l})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	return &Badger{b}, nil
 }
 
-func openDisk(c Config, l *lock) (*badgerDisk, error) {
-	if err := mark(c); err != nil {
-		return nil, err
+func openMarkedBook(c Config, m marker, d *badgerDisk) (*book, error) {
+	if !m.Beginning {
+		if err := holdsGenesis(d); err != nil {
+			return nil, damage(c.Dir, "the database holds no chain", err)
+		}
 	}
-	db, err := badger.Open(badgerOptions(c))
+	b, err := newBook(c.Params, d)
 	if err != nil {
-		return nil, fmt.Errorf("open the database in %s: %w", c.Dir, err)
+		return nil, inFolder(err, c.Dir)
 	}
-	return &badgerDisk{db, l}, nil
+	if m.Beginning {
+		m.Beginning = false
+		err = writeMark(c, m)
+	}
+	return b, err
+}
+
+var errNoGenesis = errors.New("no genesis")
+
+func holdsGenesis(d disk) error {
+	return d.view(func(s snapshot) error {
+		id, err := s.get(keyHeight(0))
+		if err == nil && id == nil {
+			err = errNoGenesis
+		}
+		return err
+	})
 }
 
 // badgerOptions are measured: bodies and large diffs lie in the value log, for

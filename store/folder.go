@@ -28,6 +28,10 @@ type marker struct {
 	Format  int        `json:"format"`
 	Network string     `json:"network"`
 	Genesis chain.Hash `json:"genesis"`
+
+	// Beginning says that the genesis may not be on disk yet. It is gone before
+	// anything else is written.
+	Beginning bool `json:"beginning,omitempty"`
 }
 
 // ForeignError says that a folder holds files and none of ours.
@@ -114,31 +118,32 @@ func beside(patterns []string, name string) bool {
 // mark holds the folder's mark against the network, or marks a new folder. The
 // mark comes before the database: a crash between leaves a folder that is known
 // to be ours and in which the next open begins.
-func mark(c Config) error {
+func mark(c Config) (marker, error) {
 	raw, err := os.ReadFile(filepath.Join(c.Dir, markFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return writeMark(c)
+		m := marker{Format: format, Network: c.Params.Name, Genesis: c.Params.GenesisID(), Beginning: true}
+		return m, writeMark(c, m)
 	}
-	var m marker
-	if err == nil {
-		err = json.Unmarshal(raw, &m)
+	if err != nil {
+		return marker{}, fmt.Errorf("read whose folder %s is: %w", c.Dir, err)
 	}
+	m, err := parseMark(c.Dir, raw)
 	switch {
 	case err != nil:
-		return fmt.Errorf("read whose folder %s is: %w", c.Dir, err)
+		return m, err
 	case m.Format > format:
-		return &FormatError{Dir: c.Dir, Have: m.Format, Know: format}
+		return m, &FormatError{Dir: c.Dir, Have: m.Format, Know: format}
 	case m.Genesis != c.Params.GenesisID():
-		return &GenesisError{Dir: c.Dir, Network: m.Network, Have: m.Genesis, Want: c.Params.GenesisID()}
+		return m, &GenesisError{Dir: c.Dir, Network: m.Network, Have: m.Genesis, Want: c.Params.GenesisID()}
 	}
-	return nil
+	return m, nil
 }
 
 // writeMark writes the whole mark or none: it gets its name when it is on disk.
 // The folders are synced too, or a loss of power could leave a chain whose name
 // nobody wrote down.
-func writeMark(c Config) error {
-	text, err := json.Marshal(marker{Format: format, Network: c.Params.Name, Genesis: c.Params.GenesisID()})
+func writeMark(c Config, m marker) error {
+	text, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
@@ -152,6 +157,7 @@ func writeMark(c Config) error {
 	if err := os.MkdirAll(filepath.Join(c.Dir, databaseFolder), 0o700); err != nil {
 		return fmt.Errorf("make the database folder: %w", err)
 	}
+	syncFolder(filepath.Join(c.Dir, databaseFolder))
 	syncFolder(c.Dir)
 	syncFolder(filepath.Dir(c.Dir))
 	return nil

@@ -180,7 +180,7 @@ func TestFirstOpenBeginsAgain(t *testing.T) {
 	for name, leave := range map[string]func(dir string) error{
 		"lock alone":     func(dir string) error { return os.WriteFile(filepath.Join(dir, lockFile), []byte("1\n"), 0o600) },
 		"half a mark":    func(dir string) error { return os.WriteFile(filepath.Join(dir, markFile+".new"), []byte("{"), 0o600) },
-		"mark, no chain": func(dir string) error { return mark(Config{Dir: dir, Params: p}) },
+		"mark, no chain": func(dir string) error { _, err := mark(Config{Dir: dir, Params: p}); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
