@@ -114,10 +114,15 @@ func TestWaiting(t *testing.T) {
 		}()
 		<-asked
 		then()
-		<-asked // it was woken and looks again
-		told, _ = (<-got).(*Awaited)
-		w.listen(nil)
-		return told
+		for {
+			select {
+			case <-asked: // it was woken and looks again, unless it had yet to look at all
+			case result := <-got:
+				w.listen(nil)
+				told, _ = result.(*Awaited)
+				return told
+			}
+		}
 	}
 	find := func() { get[[]chain.Hash](t, s, "generatetoaddress", 1, who) }
 	ctx, cancel := context.WithCancel(context.Background())
