@@ -5,7 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 )
+
+// Fresh is how old a peer's word on its tip may be that counts: three times as
+// long as it takes an honest peer to say it again.
+const Fresh = 30 * time.Second
 
 // Row is one node's depth of something. Who is to have a row: this node, and
 // every peer that is connected or that the operator named. Identities are free,

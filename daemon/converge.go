@@ -15,9 +15,6 @@ import (
 	"cairn/store"
 )
 
-// fresh is how old a claim may be that counts.
-const fresh = 30 * time.Second
-
 // agreement is rpc.Convergence: the depth on every node, seen from this one.
 type agreement struct{ d *Daemon }
 
@@ -119,7 +116,7 @@ func (v *view) theirs(c node.Claim, now chain.Time, d converge.Depth) {
 	o.Tip, o.Height, o.Depth, o.Age = &tip, c.Height, number(d), seconds(now-c.Seen)
 	v.out.Peers = append(v.out.Peers, o)
 	if counts {
-		v.rows = append(v.rows, converge.Row{Name: o.Peer, Fresh: time.Duration(o.Age) < fresh, Depth: d})
+		v.rows = append(v.rows, converge.Row{Name: o.Peer, Fresh: time.Duration(o.Age) < converge.Fresh, Depth: d})
 	}
 }
 

@@ -18,8 +18,7 @@ import (
 const (
 	waitEvery   = 200 * time.Millisecond // between two looks
 	waitTimeout = 10 * time.Minute
-	freshness   = 30 * time.Second // how old a peer's word on its tip may be
-	settled     = 6                // confirmations, where nobody says how many
+	settled     = 6 // confirmations, where nobody says how many
 )
 
 func waitCommand() *cobra.Command {
@@ -203,7 +202,7 @@ func counted(a rpc.Agreement) []converge.Row {
 	rows := []converge.Row{row(a.Self, true)}
 	for _, o := range a.Peers {
 		if o.Counted {
-			rows = append(rows, row(o, o.Tip != nil && time.Duration(o.Age) < freshness))
+			rows = append(rows, row(o, o.Tip != nil && time.Duration(o.Age) < converge.Fresh))
 		}
 	}
 	return rows
