@@ -138,8 +138,8 @@ func checkSignatures(p *Params, txs []CheckedTx) error {
 // the network allows, and the work. Whether the target is the right one,
 // ConnectHeader tells.
 func CheckHeader(p *Params, h Header) error {
-	if h.Version&^rolling != HeaderVersion {
-		return broken(BadVersion, "%08x, expected %08x but for the bits %08x", h.Version, HeaderVersion, rolling)
+	if h.Version&^RollingBits != HeaderVersion {
+		return broken(BadVersion, "%08x, expected %08x but for the bits %08x", h.Version, HeaderVersion, RollingBits)
 	}
 	target, ok := h.Bits.Target()
 	easiest, _ := p.Easiest.Target()

@@ -13,8 +13,8 @@ import (
 // HeaderSize is the length of a header in bytes.
 const HeaderSize = 80
 
-// rolling are the version bits that a miner may change freely (BIP320).
-const rolling = 0x1fffe000
+// RollingBits are the version bits that a miner may change freely (BIP320).
+const RollingBits = 0x1fffe000
 
 // HeaderVersion is the version of a header with the rolling bits cleared.
 const HeaderVersion = 1

@@ -44,7 +44,7 @@ func benchMiner(b *testing.B, threads int) {
 // A new template: what each thread does before its first hash.
 func BenchmarkTurn(b *testing.B) {
 	m := newWorld(never).miner(b, 1, 0)
-	task, d := mustTask(b, template(stone("a"), never, "")), newDigger(m)
+	task, d := mustTask(b, template(stone("a"), never, "")), newDigger(m, 1)
 	for b.Loop() {
 		d.turn(task)
 	}

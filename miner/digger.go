@@ -8,30 +8,38 @@ import (
 	"cairn/miner/sha256d"
 )
 
+// rolled is the lowest of chain.RollingBits. From it on the headers of a family
+// count up their versions.
+const rolled = 13
+
 // digger is the search of one thread and owned by it.
 type digger struct {
 	m    *Miner
 	pace pace
-	hits []uint32
+	hits []sha256d.Hit
 
-	task     *task // what the following was made from
-	header   chain.Header
+	task     *task          // what the following was made from
+	headers  []chain.Header // alike but for the version
 	coinbase *chain.Coinbase
-	job      *sha256d.Job
-	nonce    uint32 // the next to try
-	left     uint64 // nonces not yet tried under this coinbase
+	family   *sha256d.Family // the headers
+	nonce    uint32          // the next to try on all of them
+	left     uint64          // nonces not yet tried under this coinbase
 }
 
-func newDigger(m *Miner) *digger { return &digger{m: m, pace: newPace()} }
+// newDigger makes one that searches so many headers together.
+func newDigger(m *Miner, wide int) *digger {
+	return &digger{m: m, pace: newPace(wide), headers: make([]chain.Header, wide)}
+}
 
-// dig tries at most n nonces of t and returns the block of the first that is
-// good, or nil.
+// dig does at most n hashes of t, or one on each header if n is less, and returns
+// the block of one that is good, or nil.
 func (d *digger) dig(t *task, n uint64) *chain.Block {
-	first, n := d.next(t, n)
+	wide := uint64(len(d.headers))
+	first, n := d.next(t, max(n/wide, 1))
 	start := time.Now()
-	d.hits = d.job.Search(first, n, d.hits[:0])
-	d.pace.took(n, time.Since(start))
-	d.m.hashes.Add(n)
+	d.hits = d.family.Search(first, n, d.hits[:0])
+	d.pace.took(n*wide, time.Since(start))
+	d.m.hashes.Add(n * wide)
 	if len(d.hits) == 0 {
 		return nil
 	}
@@ -51,17 +59,27 @@ func (d *digger) next(t *task, n uint64) (first uint32, claimed uint64) {
 }
 
 // turn takes the next extra nonce of all threads, and with it a whole new nonce
-// space.
+// space for each header.
 func (d *digger) turn(t *task) {
 	d.task = t
-	d.header, d.coinbase = t.with(d.m.extra.Add(1))
-	header := d.header.Bytes()
-	d.job = sha256d.NewJob(&header, &t.target)
+	h, coinbase := t.with(d.m.extra.Add(1))
+	d.coinbase = coinbase
+	raw := make([]sha256d.Header, len(d.headers))
+	for i := range d.headers {
+		d.headers[i] = h
+		d.headers[i].Version ^= uint32(i) << rolled
+		raw[i] = d.headers[i].Bytes()
+	}
+	family, err := sha256d.NewFamily(raw, &t.target)
+	if err != nil {
+		panic(err) // the version is far from their end
+	}
+	d.family = family
 	d.nonce, d.left = rand.Uint32(), d.m.space
 }
 
-func (d *digger) block(nonce uint32) *chain.Block {
-	h := d.header
-	h.Nonce = nonce
+func (d *digger) block(hit sha256d.Hit) *chain.Block {
+	h := d.headers[hit.Header]
+	h.Nonce = hit.Nonce
 	return &chain.Block{Header: h, Coinbase: d.coinbase, Txs: d.task.block.Txs}
 }

@@ -36,14 +36,27 @@ func newLimit(r float64) *limit {
 	}
 }
 
-// take returns how many of the wanted hashes the thread may do now, after
-// sleeping until it may.
-func (l *limit) take(ctx context.Context, want uint64) (uint64, error) {
+// lanes is how many nonces kernels hash at once.
+const lanes = 16
+
+// width is how many of the wanted headers a thread searches together: only one if
+// a portion is too small to fill the lanes of all.
+func (l *limit) width(want int) int {
+	if l != nil && l.portion < lanes*uint64(want) {
+		return 1
+	}
+	return want
+}
+
+// take returns how many of the wanted hashes the thread may do now, as many on
+// each of so many headers, after sleeping until it may.
+func (l *limit) take(ctx context.Context, want, wide uint64) (uint64, error) {
 	// The node's own goroutines go first: a search never gives way by itself.
 	runtime.Gosched()
 	if l == nil {
 		return want, ctx.Err()
 	}
 	n := min(want, l.portion)
+	n -= n % wide
 	return n, l.bucket.WaitN(ctx, int(n))
 }

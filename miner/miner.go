@@ -55,7 +55,8 @@ type Config struct {
 // goroutine, and none but Close and Solve waits for anything.
 type Miner struct {
 	cfg   Config
-	space uint64 // nonces searched under one extra nonce
+	space uint64 // nonces searched under one extra nonce, on each header
+	width int    // headers that a thread without a cap searches together
 	life  context.Context
 	end   context.CancelFunc
 	all   sync.WaitGroup // every goroutine of ours
@@ -88,8 +89,8 @@ func New(cfg Config) (*Miner, error) {
 	for _, err := range sha256d.Rejected() {
 		cfg.Log.Warn("hash kernel not used", "err", err)
 	}
-	cfg.Log.Debug("miner ready", "kernel", sha256d.Best().Name)
-	m := &Miner{cfg: cfg, space: nonceSpace}
+	cfg.Log.Debug("miner ready", "kernel", sha256d.Best().Name, "headers together", sha256d.Width())
+	m := &Miner{cfg: cfg, space: nonceSpace, width: sha256d.Width()}
 	m.life, m.end = context.WithCancel(context.Background())
 	m.extra.Store(rand.Uint64()) // two miners of one address must not do the same work
 	m.SetThreads(cfg.Threads)

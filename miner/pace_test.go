@@ -26,18 +26,36 @@ func TestCapHolds(t *testing.T) {
 		{rate: 100_000, threads: 1, seconds: 5},
 		{rate: 100_000, threads: 5, seconds: 5},
 	} {
-		t.Run(fmt.Sprintf("%v with %d", c.rate, c.threads), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				m := newWorld(never).miner(t, c.threads, c.rate)
-				m.Start()
-				time.Sleep(time.Duration(c.seconds) * time.Second)
-				got, want := float64(m.Status().Hashes), c.rate*float64(c.seconds)
-				burst := max(1, c.rate*capBurst.Seconds())
-				if got < want-burst || got > want+burst {
-					t.Errorf("%v hashes in %d s, cap allows %v", got, c.seconds, want)
-				}
+		for _, width := range []int{1, 16} {
+			t.Run(fmt.Sprintf("%v with %d, %d together", c.rate, c.threads, width), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					m := newWorld(never).miner(t, c.threads, c.rate)
+					m.width = width
+					m.Start()
+					time.Sleep(time.Duration(c.seconds) * time.Second)
+					got, want := float64(m.Status().Hashes), c.rate*float64(c.seconds)
+					burst := max(1, c.rate*capBurst.Seconds())
+					if got < want-burst || got > want+burst {
+						t.Errorf("%v hashes in %d s, cap allows %v", got, c.seconds, want)
+					}
+				})
 			})
-		})
+		}
+	}
+}
+
+// Under a cap headers are searched together only if a portion fills their lanes,
+// and no hash is paid for that is not done.
+func TestCapNarrowsFamilies(t *testing.T) {
+	for r, want := range map[float64]int{0: 16, 1: 1, 12_000: 1, 13_000: 16, 333_333: 16, 1e9: 16} {
+		l := newLimit(r)
+		wide := l.width(16)
+		if wide != want {
+			t.Errorf("at %v/s %d headers together, want %d", r, wide, want)
+		}
+		if n, err := l.take(t.Context(), 1600, uint64(wide)); err != nil || n == 0 || n%uint64(wide) != 0 {
+			t.Errorf("at %v/s took %d for %d headers: %v", r, n, wide, err)
+		}
 	}
 }
 
@@ -52,7 +70,7 @@ func TestCapGivesSmallPortions(t *testing.T) {
 		if burst := l.bucket.Burst(); burst < int(l.portion) || l.portion < 1 {
 			t.Errorf("at %v/s a portion of %d never fits a burst of %d", r, l.portion, burst)
 		}
-		if n, err := l.take(t.Context(), math.MaxUint64); err != nil || n != l.portion {
+		if n, err := l.take(t.Context(), math.MaxUint64, 1); err != nil || n != l.portion {
 			t.Errorf("at %v/s took %d: %v", r, n, err)
 		}
 	}
@@ -131,25 +149,38 @@ func TestMeterForgets(t *testing.T) {
 // A portion takes a millisecond at whatever speed, whatever the clock's grain.
 func TestPaceFindsTheMillisecond(t *testing.T) {
 	const tick = 15 * time.Millisecond // the coarsest clock that is around
-	for _, perSecond := range []float64{1e3, 5e5, 5e6, 1e8} {
-		p, clock := newPace(), time.Duration(0)
-		for range 10_000 {
-			before := clock.Truncate(tick)
-			clock += time.Duration(float64(p.portion) / perSecond * float64(time.Second))
-			p.took(p.portion, clock.Truncate(tick)-before)
-		}
-		if d := float64(p.portion) / perSecond; d > 5e-3 || d < 0.2e-3 {
-			t.Errorf("at %v/s a portion takes %v s", perSecond, d)
+	for _, wide := range []int{1, 16} {
+		for _, perSecond := range []float64{2e4, 5e5, 5e6, 1e8} {
+			p, clock := newPace(wide), time.Duration(0)
+			for range 10_000 {
+				before := clock.Truncate(tick)
+				clock += time.Duration(float64(p.portion) / perSecond * float64(time.Second))
+				p.took(p.portion, clock.Truncate(tick)-before)
+			}
+			if d := float64(p.portion) / perSecond; d > 5e-3 || d < 0.2e-3 {
+				t.Errorf("at %v/s a portion takes %v s", perSecond, d)
+			}
 		}
 	}
-	p := newPace()
-	p.took(1, time.Hour)
-	if p.portion < 1 {
-		t.Error("a portion of nothing")
-	}
-	p.took(math.MaxUint32, trial)
-	if p.portion > maxPortion {
-		t.Errorf("a portion of %d", p.portion)
+}
+
+// However slow or fast it goes, a portion is a whole number of nonces on each
+// header.
+func TestPaceKeepsItsBounds(t *testing.T) {
+	for _, wide := range []uint64{1, 3, 16} {
+		p := newPace(int(wide))
+		p.took(1, time.Hour)
+		if p.portion != wide {
+			t.Errorf("at the slowest a portion of %d on %d headers", p.portion, wide)
+		}
+		p.took(12_345, trial)
+		if p.portion == 0 || p.portion%wide != 0 {
+			t.Errorf("a portion of %d on %d headers", p.portion, wide)
+		}
+		p.took(math.MaxUint32, trial)
+		if p.portion > maxPortion || p.portion%wide != 0 {
+			t.Errorf("at the fastest a portion of %d on %d headers", p.portion, wide)
+		}
 	}
 }
 

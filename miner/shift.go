@@ -127,9 +127,9 @@ func (s *shift) judge(b *chain.Block) {
 // work is one thread. It asks the cap first and looks at what is shown after
 // that, so no hash is spent on a template that aged in the cap's sleep.
 func (s *shift) work(ctx context.Context, limit *limit) {
-	d := newDigger(s.m)
+	d := newDigger(s.m, limit.width(s.m.width))
 	for {
-		n, err := limit.take(ctx, d.pace.portion)
+		n, err := limit.take(ctx, d.pace.portion, d.pace.wide)
 		if err != nil {
 			return
 		}

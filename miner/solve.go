@@ -50,7 +50,7 @@ func (m *Miner) race(ctx context.Context, t *task, threads int) *chain.Block {
 	var crew sync.WaitGroup
 	for range threads {
 		crew.Go(func() {
-			for d := newDigger(m); ctx.Err() == nil && found.Load() == nil; runtime.Gosched() {
+			for d := newDigger(m, m.width); ctx.Err() == nil && found.Load() == nil; runtime.Gosched() {
 				if b := d.dig(t, d.pace.portion); b != nil {
 					found.CompareAndSwap(nil, b)
 				}

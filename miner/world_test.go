@@ -68,6 +68,7 @@ func mustProve(t *testing.T, tmpl, b *chain.Block) {
 	}
 	back := *b
 	back.Header.Nonce, back.Header.Root = tmpl.Header.Nonce, tmpl.Header.Root
+	back.Header.Version &^= chain.RollingBits
 	cb := *b.Coinbase
 	cb.Extra = append(append([]byte(nil), tmpl.Coinbase.Extra[:ExtraNonce]...), cb.Extra[ExtraNonce:]...)
 	back.Coinbase = &cb

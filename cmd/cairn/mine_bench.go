@@ -16,7 +16,8 @@ func mineBenchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "bench", Short: "Measure how fast this machine hashes, by each kernel",
 		Long: "Searches nonces with every kernel that this machine can run and that passed its\n" +
-			"self-test, on one thread and on all of them. A node uses the fastest.",
+			"self-test, on one thread and on all of them. A family is 16 headers that differ in\n" +
+			"rolled version bits (BIP320) alone, searched together. A node uses what is fastest.",
 		Args: words(),
 		RunE: mineBench,
 	}
@@ -46,14 +47,14 @@ func mineBench(cmd *cobra.Command, _ []string) error {
 		Kernels []kernelRate `json:"kernels"`
 	}
 	note := notes(cmd)
-	for _, k := range sha256d.Kernels() {
+	for _, way := range ways(sha256d.Kernels()) {
 		for _, threads := range threadCounts(runtime.GOMAXPROCS(0)) {
-			note(fmt.Sprintf("%s on %s …", k.Name, count(threads, "thread", "threads")))
-			rate := miner.Rate(cmd.Context(), k, threads, time.Duration(seconds*float64(time.Second)))
+			note(fmt.Sprintf("%s on %s …", way.name, count(threads, "thread", "threads")))
+			rate := miner.Rate(cmd.Context(), way.kernel, way.wide, threads, time.Duration(seconds*float64(time.Second)))
 			if err := cmd.Context().Err(); err != nil {
 				return err
 			}
-			result.Kernels = append(result.Kernels, kernelRate{k.Name, threads, rate / 1e6})
+			result.Kernels = append(result.Kernels, kernelRate{way.name, threads, rate / 1e6})
 		}
 	}
 	return show(cmd, result, func(out io.Writer) {
@@ -64,6 +65,28 @@ func mineBench(cmd *cobra.Command, _ []string) error {
 		}
 		t.write(out, "")
 	})
+}
+
+// A way to hash is a kernel on one header, or on several together.
+type way struct {
+	name   string
+	kernel sha256d.Kernel
+	wide   int // headers
+}
+
+// together is how many headers differ in the version alone when they are measured.
+const together = 16
+
+func ways(kernels []sha256d.Kernel) (list []way) {
+	for _, k := range kernels {
+		list = append(list, way{k.Name, k, 1})
+	}
+	for _, k := range kernels {
+		if k.SearchFamily != nil {
+			list = append(list, way{k.Name + " family", k, together})
+		}
+	}
+	return list
 }
 
 // threadCounts are one, and all if there are more.

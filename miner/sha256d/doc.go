@@ -13,7 +13,8 @@
 // instructions. The others are assembly for one processor each: 16 or 8 nonces
 // in the lanes of a vector, two side by side on the SHA extensions, or both
 // units at once. A kernel is used only where Available says so, after it has
-// passed the same self-test, and if it is measured to be fastest. Builds with
+// passed the same self-test, and if it is measured to be fastest, on one header or
+// on a family. Builds with
 // the tag purego do without assembly.
 //
 // Assembly is written by the program in folder gen and never by hand. It fills

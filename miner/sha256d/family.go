@@ -52,9 +52,10 @@ func NewFamily(headers []Header, target *Target) (*Family, error) {
 
 // Search tries the n nonces that begin at first on every header, as
 // [Job.Search] does on one, and appends to hits all that reach the target: by
-// nonce or by header first, as suits the kernel of Best.
+// nonce or by header first, as suits the kernel that is fastest here for so many
+// headers.
 func (f *Family) Search(first uint32, n uint64, hits []Hit) []Hit {
-	return f.searchWith(Best(), first, n, hits)
+	return f.searchWith(tried().fastest(len(f.jobs)), first, n, hits)
 }
 
 func (f *Family) searchWith(k Kernel, first uint32, n uint64, hits []Hit) []Hit {
@@ -69,9 +70,10 @@ func (f *Family) searchWith(k Kernel, first uint32, n uint64, hits []Hit) []Hit 
 	return confirmed
 }
 
-// name appends what the kernel believes.
+// name appends what the kernel believes. One header alone gains nothing by being
+// a family.
 func (f *Family) name(k Kernel, first uint32, n uint64, hits []Hit) []Hit {
-	if k.SearchFamily != nil {
+	if k.SearchFamily != nil && len(f.jobs) > 1 {
 		return k.SearchFamily(f, first, n, hits)
 	}
 	var found []uint32

@@ -35,34 +35,56 @@ var known = []Kernel{portable, stdlib}
 
 func everywhere() bool { return true }
 
-// tried is decided once, at first use: which kernels are right, and in what order.
-var tried = sync.OnceValues(func() ([]Kernel, []error) {
+// tried is decided once, at first use.
+var tried = sync.OnceValue(func() (r ranking) {
 	right, wrong := qualify(known)
-	return rank(right, measure), wrong
+	r.rejected = wrong
+	r.alone = rank(right, measure(right, alone))
+	r.together = rank(right, measure(right, together))
+	return r
 })
+
+// A ranking is which kernels are right, and their order of speed, fastest last: on
+// one header, and on families.
+type ranking struct {
+	alone, together []Kernel
+	rejected        []error
+}
 
 // Kernels returns the kernels that this machine can run and that passed their
 // self-test, in the order of their measured speed, fastest last.
-func Kernels() []Kernel {
-	right, _ := tried()
-	return slices.Clone(right)
-}
+func Kernels() []Kernel { return slices.Clone(tried().alone) }
 
 // Rejected returns, for each kernel that this machine can run but that failed
 // its self-test, the reason.
-func Rejected() []error {
-	_, wrong := tried()
-	return slices.Clone(wrong)
-}
+func Rejected() []error { return slices.Clone(tried().rejected) }
 
 // Best returns the fastest of Kernels. It panics if there is none: then this
 // machine cannot hash, whichever way it is asked.
-func Best() Kernel {
-	right, wrong := tried()
-	if len(right) == 0 {
-		panic(fmt.Sprintf("sha256d: no kernel is right: %v", errors.Join(wrong...)))
+func Best() Kernel { return tried().fastest(1) }
+
+// fastest is the kernel for families of so many headers.
+func (r ranking) fastest(wide int) Kernel {
+	if len(r.alone) == 0 {
+		panic(fmt.Sprintf("sha256d: no kernel is right: %v", errors.Join(r.rejected...)))
 	}
-	return right[len(right)-1]
+	if wide == 1 {
+		return r.alone[len(r.alone)-1]
+	}
+	return r.together[len(r.together)-1]
+}
+
+// usual is how many headers make a family worth its while: more gain little and
+// fill the processor's nearest cache.
+const usual = 16
+
+// Width returns how many headers to search together for the most hashes a
+// second on this machine: one if no kernel gains by families.
+func Width() int {
+	if tried().fastest(usual).SearchFamily == nil {
+		return 1
+	}
+	return usual
 }
 
 // qualify tests those kernels that can run here.
@@ -80,10 +102,9 @@ func qualify(kernels []Kernel) (right []Kernel, wrong []error) {
 	return right, wrong
 }
 
-// rank orders kernels by the time that they take, fastest last. Where a coarse
+// rank orders kernels by the time that they took, fastest last. Where a coarse
 // clock cannot tell two apart, expectation decides: their order stays.
-func rank(kernels []Kernel, measure func([]Kernel) []time.Duration) []Kernel {
-	took := measure(kernels)
+func rank(kernels []Kernel, took []time.Duration) []Kernel {
 	order := make([]int, len(kernels))
 	for i := range order {
 		order[i] = i
@@ -96,17 +117,31 @@ func rank(kernels []Kernel, measure func([]Kernel) []time.Duration) []Kernel {
 	return ranked
 }
 
-// measure returns how long each kernel takes for the same few thousand nonces,
-// some milliseconds in all. They take turns and the shortest turn counts, so
-// that a machine busy with other things delays the choice but does not make it.
-func measure(kernels []Kernel) []time.Duration {
-	const turns, portion = 5, 1 << 11
-	job := NewJob(new(Header), new(Target))
+// measured is how many hashes a measurement takes.
+const measured = 1 << 11
+
+// alone searches one header.
+func alone(k Kernel) { k.Search(NewJob(new(Header), new(Target)), 0, measured, nil) }
+
+// together searches a family.
+func together(k Kernel) {
+	f, err := NewFamily(make([]Header, usual), new(Target))
+	if err != nil {
+		panic(err) // headers that are alike end alike
+	}
+	f.name(k, 0, measured/usual, nil)
+}
+
+// measure returns how long each kernel takes for the same search, some
+// milliseconds in all. They take turns and the shortest turn counts, so that a
+// machine busy with other things delays the choice but does not make it.
+func measure(kernels []Kernel, search func(Kernel)) []time.Duration {
+	const turns = 5
 	least := slices.Repeat([]time.Duration{math.MaxInt64}, len(kernels))
 	for range turns {
 		for i, k := range kernels {
 			start := time.Now()
-			k.Search(job, 0, portion, nil)
+			search(k)
 			least[i] = min(least[i], time.Since(start))
 		}
 	}

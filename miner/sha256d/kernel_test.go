@@ -123,7 +123,7 @@ func TestRankPutsTheFastestLast(t *testing.T) {
 		{[]time.Duration{2, 1, 2}, "acb"},
 		{[]time.Duration{0, 0, 0}, "abc"}, // a clock too coarse to tell
 	} {
-		got := rank(kernels, func([]Kernel) []time.Duration { return c.took })
+		got := rank(kernels, c.took)
 		if order := strings.Join(names(got), ""); order != c.want {
 			t.Errorf("times %v rank %s, want %s", c.took, order, c.want)
 		}

@@ -26,7 +26,6 @@ const (
 	maxLogins = 16               // names on one connection
 	perSecond = 100              // lines a second that are worked on,
 	burst     = 1000             // and how many may come at once
-	rolling   = 0x1fffe000       // version bits that a miner may roll (BIP320)
 )
 
 // session is one connection.
@@ -258,11 +257,11 @@ func (c *session) configure(m message) {
 func (c *session) roll(mask string) uint32 {
 	wanted, ok := readWord(mask)
 	if !ok {
-		wanted = rolling
+		wanted = chain.RollingBits
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mask = wanted & rolling
+	c.mask = wanted & chain.RollingBits
 	return c.mask
 }
 
