@@ -6,11 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+	"golang.org/x/time/rate"
 )
 
 // Book keeps what one run knows of peers for the next. The bytes are JSON.
@@ -34,104 +40,324 @@ func (f FileBook) Load() ([]byte, error) {
 // Save implements Book.
 func (f FileBook) Save(raw []byte) error { return replace(string(f), raw) }
 
-// maxRemembered bounds the book, in addresses.
-const maxRemembered = 1000
-
-// memory is the book's content: addresses at which we reached a peer of ours.
+// memory is the book's content: addresses of peers, and how trying them went. An
+// address that we only heard of never pushes out one at which we reached a peer
+// of ours.
 type memory struct {
-	mu   sync.Mutex
-	seen map[string]time.Time // guarded by mu; when last, by full multiaddress
+	retry time.Duration // before the second try of an address that failed; doubles
+	far   time.Duration // longest wait between two tries
+	told  *rate.Limiter // of hearsay
+
+	mu    sync.Mutex
+	pages map[string]*page // guarded by mu; by full multiaddress
 }
 
-type remembered struct {
-	Addr string    `json:"addr"` // with the peer's id
-	Seen time.Time `json:"seen"` // when we were last connected to it
+// page is one address in the book.
+type page struct {
+	Addr  string    `json:"addr"` // with the peer's id
+	Seen  time.Time `json:"seen"` // when we were last connected to it; zero: never
+	Tried time.Time `json:"tried,omitzero"`
+	Fails int       `json:"fails,omitempty"` // tries in a row that failed
+
+	addr ma.Multiaddr // without the id
+	id   peer.ID
+	span string // the address range; empty if many nodes may share it
+	busy bool   // being tried
 }
 
-// recall reads a book; a damaged one leaves nothing.
-func recall(raw []byte) (*memory, error) {
-	m := &memory{seen: map[string]time.Time{}}
+func (p *page) hearsay() bool { return p.Seen.IsZero() }
+
+// newPage reads an address that names its peer.
+func newPage(text string) (*page, error) {
+	addr, id, err := parseAddr(text)
+	if err == nil && id == "" {
+		err = fmt.Errorf("peer address %q names no peer", text)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &page{Addr: full(addr, id), addr: addr, id: id, span: span(addr)}, nil
+}
+
+func newMemory(pace Pace) *memory {
+	return &memory{
+		retry: pace.Retry, far: pace.Far, pages: map[string]*page{},
+		told: rate.NewLimiter(hearsayRate, 2*maxHearsay),
+	}
+}
+
+// recall reads a book; a damaged one leaves nothing, and a damaged page only
+// itself.
+func (m *memory) recall(raw []byte) error {
+	var list []page
 	if len(raw) == 0 {
-		return m, nil
+		return nil
 	}
-	var list []remembered
 	if err := json.Unmarshal(raw, &list); err != nil {
-		return m, fmt.Errorf("the book of peers is damaged: %w", err)
+		return fmt.Errorf("the book of peers is damaged: %w", err)
 	}
-	for _, r := range list {
-		m.seen[r.Addr] = r.Seen
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, old := range list[:min(len(list), maxRemembered)] {
+		if p, err := newPage(old.Addr); err == nil {
+			p.Seen, p.Tried, p.Fails = old.Seen, old.Tried, max(old.Fails, 0)
+			m.pages[p.Addr] = p
+		}
 	}
-	return m, nil
+	return nil
 }
 
-// note remembers addresses and tells whether one is new.
-func (m *memory) note(addrs []string) (fresh bool) {
+// reached notes addresses at which a peer of ours was just reached, and tells
+// whether one is new.
+func (m *memory) reached(addrs []string) (fresh bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, a := range addrs {
-		_, known := m.seen[a]
-		fresh = fresh || !known
-		m.seen[a] = time.Now()
+		p := m.pages[a]
+		if p == nil {
+			var err error
+			if p, err = newPage(a); err != nil || !m.room(p, false) {
+				continue
+			}
+			m.pages[a] = p
+		}
+		fresh = fresh || p.hearsay()
+		p.Seen, p.Fails = time.Now(), 0
 	}
 	return fresh
+}
+
+// still notes that peers are still connected at addresses. What was forgotten
+// meanwhile stays so.
+func (m *memory) still(addrs []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, a := range addrs {
+		if p := m.pages[a]; p != nil && !p.hearsay() {
+			p.Seen = time.Now()
+		}
+	}
+}
+
+// hear notes an address that somebody told us of, if there is room for it.
+func (m *memory) hear(text string) (fresh bool) {
+	if !m.told.Allow() {
+		return false
+	}
+	p, err := newPage(text)
+	if err != nil {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.pages[p.Addr] != nil || !m.room(p, true) {
+		return false
+	}
+	m.pages[p.Addr] = p
+	return true
+}
+
+// room makes room for p, and tells whether there is some. It expects mu to be
+// held. Hearsay has a share of its own, and each address range a share of that:
+// whoever tells of many addresses fills the book with those of no one else.
+func (m *memory) room(p *page, hearsay bool) bool {
+	all, near := 0, 0
+	for _, o := range m.pages {
+		if o.hearsay() != hearsay {
+			continue
+		}
+		all++
+		if o.span == p.span {
+			near++
+		}
+	}
+	switch {
+	case hearsay && near >= maxHearsayNear:
+		return m.drop(func(o *page) bool { return o.hearsay() && o.span == p.span && o.Fails > 0 })
+	case hearsay && all >= maxHearsay:
+		return m.drop(func(o *page) bool { return o.hearsay() })
+	case !hearsay && all >= maxRemembered-maxHearsay:
+		return m.drop(func(o *page) bool { return !o.hearsay() })
+	}
+	return true
+}
+
+// drop takes out the worst of those that match: who failed most often, and was
+// seen longest ago.
+func (m *memory) drop(match func(*page) bool) bool {
+	var worst *page
+	for _, p := range m.pages {
+		if match(p) && !p.busy && (worst == nil || better(worst, p) < 0) {
+			worst = p
+		}
+	}
+	if worst != nil {
+		delete(m.pages, worst.Addr)
+	}
+	return worst != nil
+}
+
+// better orders pages, the one to try first in front.
+func better(a, b *page) int {
+	return cmp.Or(cmp.Compare(a.Fails, b.Fails), b.Seen.Compare(a.Seen), cmp.Compare(a.Addr, b.Addr))
 }
 
 // forget drops every address that ends so: one address, or all of one peer.
 func (m *memory) forget(ending string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for a := range m.seen {
+	for a := range m.pages {
 		if strings.HasSuffix(a, ending) {
-			delete(m.seen, a)
+			delete(m.pages, a)
 		}
 	}
 }
 
-// list is the newest of it, newest first.
-func (m *memory) list() []remembered {
+// pick takes an address to try now, and marks it. Of those that match and whose
+// time has come, it prefers who failed least; among equals chance decides, so
+// that nobody who fills the book knows where we turn.
+func (m *memory) pick(now time.Time, match func(*page) bool) (best *page) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	list := make([]remembered, 0, len(m.seen))
-	for a, t := range m.seen {
-		list = append(list, remembered{a, t.UTC().Truncate(time.Second)})
+	ties := 0
+	for _, p := range m.pages {
+		if p.busy || now.Before(m.due(p)) || !match(p) {
+			continue
+		}
+		c := -1
+		if best != nil {
+			c = cmp.Or(cmp.Compare(p.Fails, best.Fails), compareBool(p.hearsay(), best.hearsay()))
+		}
+		switch {
+		case c < 0:
+			best, ties = p, 1
+		case c == 0:
+			if ties++; rand.IntN(ties) == 0 {
+				best = p
+			}
+		}
 	}
-	slices.SortFunc(list, func(a, b remembered) int {
-		return cmp.Or(b.Seen.Compare(a.Seen), cmp.Compare(a.Addr, b.Addr))
-	})
-	for _, r := range list[min(len(list), maxRemembered):] {
-		delete(m.seen, r.Addr)
+	if best == nil {
+		return nil
 	}
-	return list[:min(len(list), maxRemembered)]
+	best.busy, best.Tried = true, now
+	taken := *best
+	return &taken
 }
 
-// openBook fills the memory and makes every address in it one to fall back on.
+// compareBool puts false before true.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// due expects mu to be held.
+func (m *memory) due(p *page) time.Time {
+	if p.Fails == 0 {
+		return time.Time{}
+	}
+	return p.Tried.Add(min(m.far, m.retry<<min(p.Fails, 16)))
+}
+
+// tried notes how a try went. Hearsay that failed a few times is dropped.
+func (m *memory) tried(addr string, worked bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.pages[addr]
+	if p == nil {
+		return
+	}
+	p.busy = false
+	if worked {
+		p.Seen, p.Fails = time.Now(), 0
+		return
+	}
+	if p.Fails++; p.hearsay() && p.Fails >= maxHearsayFails {
+		delete(m.pages, addr)
+	}
+}
+
+// putOff puts off the addresses of a peer that is none of ours.
+func (m *memory) putOff(id peer.ID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range m.pages {
+		if p.id == id {
+			p.Tried, p.Fails = time.Now(), max(p.Fails, 16)
+		}
+	}
+}
+
+// busy are the address ranges of addresses that are being tried.
+func (m *memory) busy() (spans []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range m.pages {
+		if p.busy {
+			spans = append(spans, p.span)
+		}
+	}
+	return spans
+}
+
+// list is a copy of it, the best first.
+func (m *memory) list() []page {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := make([]page, 0, len(m.pages))
+	for _, p := range m.pages {
+		kept := *p
+		kept.Seen, kept.Tried = p.Seen.UTC().Truncate(time.Second), p.Tried.UTC().Truncate(time.Second)
+		list = append(list, kept)
+	}
+	slices.SortFunc(list, func(a, b page) int { return better(&a, &b) })
+	return list
+}
+
+// openBook fills the memory.
 func (n *Network) openBook() {
 	var raw []byte
 	var err error
 	if n.cfg.Book != nil {
 		raw, err = n.cfg.Book.Load()
 	}
-	n.memory, _ = recall(nil)
 	if err == nil {
-		n.memory, err = recall(raw)
+		err = n.memory.recall(raw)
 	}
 	if err != nil {
 		n.log.Warn("starting without remembered peers", "error", err)
 	}
-	for _, r := range n.memory.list() {
-		addr, id, err := parseAddr(r.Addr)
-		if err != nil || id == "" {
-			n.memory.forget(r.Addr)
-			continue
-		}
-		n.dialer.add(target{addr: addr, id: id, named: true, spare: true})
+}
+
+// noteReached remembers a peer that joined, if it was we who dialled it.
+func (n *Network) noteReached(p peer.ID) {
+	if s, ok := n.roster.each()[p]; ok && n.memory.reached(dialled(p, s)) {
+		n.saveBook()
 	}
 }
 
-// saveBook writes down whom we reached, if there is anybody new or it is due.
-func (n *Network) saveBook(due bool) {
-	fresh := n.memory.note(n.reached())
-	if n.cfg.Book == nil || !fresh && !due {
+// noteStill keeps the book's dates true.
+func (n *Network) noteStill() {
+	for p, s := range n.roster.each() {
+		n.memory.still(dialled(p, s))
+	}
+}
+
+// dialled is the address at which we reached a peer; none if it came to us.
+func dialled(p peer.ID, s standing) []string {
+	if s.conn.Stat().Direction != network.DirOutbound || s.conn.IsClosed() {
+		return nil
+	}
+	return []string{full(s.conn.RemoteMultiaddr(), p)}
+}
+
+func (n *Network) saveBook() {
+	if n.cfg.Book == nil {
 		return
 	}
 	raw, err := json.MarshalIndent(n.memory.list(), "", "  ")

@@ -38,7 +38,8 @@ type Config struct {
 	Key      crypto.PrivKey        // the host's identity, Ed25519; not for NewOn
 	Listen   []string              // multiaddresses; none: nobody can dial us
 	Peers    []string              // multiaddresses of peers to stay connected to
-	MaxPeers int                   // peers at most, those of Peers aside; 0 means DefaultMaxPeers
+	MaxPeers int                   // peers at most; those of Peers push out who dialled us last; 0 means DefaultMaxPeers
+	LAN      bool                  // look for peers on the local network (mDNS), and be found there
 	Book     Book                  // remembers peers from one run to the next; nil: nothing does
 	Agent    string                // our program's name and version, for people
 	Logger   *slog.Logger          // nil: silent. libp2p's own warnings appear at debug level, for the first Network of a process
@@ -61,6 +62,7 @@ type Pace struct {
 	Stranger time.Duration // until a peer without our protocol is cut; 5 s
 	Shun     time.Duration // how long a peer that was blamed too often is kept out; 10 min
 	Claim    time.Duration // between two tip claims of one peer; 1 s
+	Feel     time.Duration // between looks whether an address of the book still holds, when we have peers enough; 2 min
 }
 
 func (p Pace) orDefaults() Pace {
@@ -74,6 +76,7 @@ func (p Pace) orDefaults() Pace {
 	or(&p.Stranger, 5*time.Second)
 	or(&p.Shun, 10*time.Minute)
 	or(&p.Claim, time.Second)
+	or(&p.Feel, 2*time.Minute)
 	return p
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,7 +18,6 @@ import (
 const (
 	dialTimeout = 10 * time.Second
 	dialsAtOnce = 8
-	enough      = 8 // peers; with fewer we try those that we remember
 )
 
 // A target is an address that we want to be connected to.
@@ -25,7 +25,8 @@ type target struct {
 	addr  ma.Multiaddr // without the peer's id
 	id    peer.ID      // empty until it is known
 	named bool         // the id was given with the address: nobody else will do
-	spare bool         // from the book: dialled only while we have few peers
+	page  string       // the book's name for it: we chose it ourselves; empty if it was asked for
+	feel  bool         // only to see whether somebody is there
 
 	wait   time.Duration // before the next try but one
 	due    time.Time     // of the next try
@@ -49,27 +50,28 @@ type dialer struct {
 	pace   Pace
 	gate   *gate
 	roster *roster
-	enough int                           // peers; with fewer, spare targets are dialled
+	book   *memory
+	slots  slots
 	dial   func(target) (peer.ID, error) // says who it reached
 	keep   func(peer.ID)                 // always finds room from now on
 	wake   chan struct{}
 
 	mu      sync.Mutex
 	targets map[string]*target // guarded by mu
+	felt    time.Time          // guarded by mu; when we last felt for somebody
 }
 
-// add wants a target. One that was spare may become wanted, never the reverse.
+// add wants a target.
 func (d *dialer) add(t target) {
 	d.mu.Lock()
 	if old := d.targets[t.key()]; old == nil {
 		t.wait = d.pace.Retry
 		d.targets[t.key()] = &t
 	} else {
-		old.spare = old.spare && t.spare
 		old.due = time.Time{}
 	}
 	d.mu.Unlock()
-	if !t.spare && t.id != "" {
+	if t.id != "" {
 		d.keep(t.id)
 	}
 	d.nudge()
@@ -125,6 +127,7 @@ func (d *dialer) putOff(p peer.ID) {
 			t.due = time.Now().Add(d.pace.Far)
 		}
 	})
+	d.book.putOff(p)
 }
 
 func (d *dialer) each(f func(*target)) {
@@ -165,27 +168,71 @@ func (d *dialer) run(ctx context.Context, spawn func(func()) bool) {
 	}
 }
 
-// ready takes the targets whose time has come.
+// ready takes the targets whose time has come: those that were asked for, and of
+// our own choice as many as there are places for.
 func (d *dialer) ready() (now []target) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	free, missing := dialsAtOnce, d.enough-d.roster.count()
+	chosen := d.book.busy()
+	free := dialsAtOnce - len(chosen)
 	for _, t := range d.targets {
 		if t.busy {
 			free--
-			missing--
 		}
 	}
 	for _, t := range d.targets {
-		if free <= 0 || !d.wanted(t) || time.Now().Before(t.due) || t.spare && missing <= 0 {
+		if free <= 0 || !d.wanted(t) || time.Now().Before(t.due) {
 			continue
 		}
 		free--
-		missing--
 		t.busy = true
 		now = append(now, *t)
 	}
+	return append(now, d.choose(free, chosen)...)
+}
+
+// choose takes addresses from the book, each from another range than our peers
+// and those that are being tried. It expects mu to be held.
+func (d *dialer) choose(free int, spans []string) (now []target) {
+	t := d.roster.tally(d.gate.keeps)
+	open := d.slots.freeOutbound(t) - len(spans)
+	feel := open <= 0 && d.timeToFeel()
+	if feel {
+		open = 1
+	}
+	spans = append(spans, t.spans...)
+	for range min(free, open) {
+		p := d.book.pick(time.Now(), func(p *page) bool {
+			return d.gate.welcome(p.id) == nil && !d.roster.connected(p.id) && !d.asked(p.id) &&
+				(feel || p.span == "" || !slices.Contains(spans, p.span))
+		})
+		if p == nil {
+			break
+		}
+		spans = append(spans, p.span)
+		now = append(now, target{addr: p.addr, id: p.id, named: true, page: p.Addr, feel: feel})
+	}
 	return now
+}
+
+// timeToFeel tells whether to try an address of the book although we have peers
+// enough, so that the book stays true. It expects mu to be held.
+func (d *dialer) timeToFeel() bool {
+	if time.Since(d.felt) < d.pace.Feel {
+		return false
+	}
+	d.felt = time.Now()
+	return true
+}
+
+// asked tells whether p was asked for by name. It expects mu to be held.
+func (d *dialer) asked(p peer.ID) bool {
+	for _, t := range d.targets {
+		if t.id == p {
+			return true
+		}
+	}
+	return false
 }
 
 // wanted expects mu to be held.
@@ -200,7 +247,7 @@ func (d *dialer) pause() time.Duration {
 	defer d.mu.Unlock()
 	pause := time.Second
 	for _, t := range d.targets {
-		if d.wanted(t) && !t.spare {
+		if d.wanted(t) {
 			pause = min(pause, time.Until(t.due))
 		}
 	}
@@ -210,6 +257,11 @@ func (d *dialer) pause() time.Duration {
 // try dials one target and notes what came of it.
 func (d *dialer) try(t target) {
 	id, err := d.dial(t)
+	if t.page != "" {
+		d.book.tried(t.page, err == nil)
+		d.nudge()
+		return
+	}
 	d.mu.Lock()
 	if now := d.targets[t.key()]; now != nil {
 		now.busy = false
@@ -218,10 +270,9 @@ func (d *dialer) try(t target) {
 		if err != nil {
 			now.due = time.Now().Add(d.step(now))
 		}
-		t = *now
 	}
 	d.mu.Unlock()
-	if err == nil && !t.spare {
+	if err == nil {
 		d.keep(id)
 	}
 	d.nudge()
@@ -259,15 +310,34 @@ func (n *Network) reach(ctx context.Context, t target) (id peer.ID, err error) {
 // redial is what the dialer does to one target.
 func (n *Network) redial(t target) (peer.ID, error) {
 	id, err := n.reach(n.ctx, t)
+	if err == nil && t.page != "" {
+		err = n.inspectChoice(t)
+	}
 	switch {
 	case id == n.host.ID():
 		n.dialer.remove(func(o *target) bool { return o.key() == t.key() })
+		n.memory.forget(t.key())
 		n.log.Debug("a peer address is our own", "addr", t.addr)
 	case err == nil || errors.Is(err, ErrInactive):
-	case t.failed || t.spare:
+	case t.failed || t.page != "":
 		n.log.Debug("still cannot reach a peer", "addr", t.addr, "error", err)
 	default:
 		n.log.Info("cannot reach a peer, trying again", "addr", t.addr, "error", err)
 	}
 	return id, err
 }
+
+// inspectChoice looks at a peer from the book that was just reached: it must be
+// one of ours, and leaves again if we only felt for it.
+func (n *Network) inspectChoice(t target) error {
+	ours := n.speaks(t.id)
+	if t.feel || !ours {
+		n.cut(t.id)
+	}
+	if !ours {
+		return fmt.Errorf("reach %s: %w", t.addr, errStranger)
+	}
+	return nil
+}
+
+var errStranger = errors.New("the peer is of another network")

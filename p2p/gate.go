@@ -23,7 +23,7 @@ var (
 // before a connection stands; on a host that was made without it, it is asked
 // right after.
 type gate struct {
-	crowded func() bool // are there as many peers as allowed
+	crowded func() bool // has nobody room who dials us
 
 	mu      sync.Mutex
 	off     bool                  // guarded by mu
@@ -63,13 +63,17 @@ func (g *gate) welcome(p peer.ID) error {
 
 // room returns why an inbound connection of p may not stand, or nil.
 func (g *gate) room(p peer.ID) error {
-	g.mu.Lock()
-	kept := g.kept[p]
-	g.mu.Unlock()
-	if !kept && g.crowded() {
+	if !g.keeps(p) && g.crowded() {
 		return ErrFull
 	}
 	return nil
+}
+
+// keeps tells whether p always finds room.
+func (g *gate) keeps(p peer.ID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.kept[p]
 }
 
 func (g *gate) setActive(on bool) { g.change(func() { g.off = !on }) }

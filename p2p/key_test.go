@@ -3,15 +3,12 @@ package p2p
 import (
 	"bytes"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"testing"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 )
@@ -67,38 +64,6 @@ func TestDamagedKeyIsNotReplaced(t *testing.T) {
 	}
 	_, err = LoadKey(filepath.Join(path, "below a file"))
 	mustFail(t, err, "host key")
-}
-
-func TestBookIsBoundedAndForgivesDamage(t *testing.T) {
-	m, err := recall(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range maxRemembered + 5 {
-		addr := fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", i)
-		if !m.note([]string{addr}) || m.note([]string{addr}) {
-			t.Fatalf("%s is not new, or stays so", addr)
-		}
-		m.seen[addr] = time.Unix(int64(i), 0)
-	}
-	raw, err := json.Marshal(m.list())
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := recall(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	list := again.list()
-	if len(list) != maxRemembered || len(m.seen) != maxRemembered {
-		t.Fatalf("%d addresses are remembered", len(list))
-	}
-	if newest := list[0].Addr; newest != fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", maxRemembered+4) {
-		t.Errorf("the newest is %s", newest)
-	}
-	if _, err := recall(raw[:len(raw)/2]); err == nil {
-		t.Error("half a book reads as a whole one")
-	}
 }
 
 // brokenBook cannot be read, nor written.

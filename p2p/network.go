@@ -42,11 +42,13 @@ type Network struct {
 	served *places
 	asks   *turns
 	memory *memory
+	slots  slots
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	inside *inside
 	warned *warnings
+	uncall func() // ends what dialOut began on the local network; nil before
 }
 
 // New starts a host and takes part in the network. It ends with Close, or when
@@ -131,12 +133,15 @@ func assemble(cfg Config, h Handler, on host.Host, g *gate) *Network {
 		warned:   &warnings{of: map[peer.ID]bool{}},
 	}
 	n.roster = newRoster(cfg.Pace.Settle)
+	n.memory = newMemory(cfg.Pace)
+	n.slots = newSlots(cfg.MaxPeers)
 	n.dialer = &dialer{
-		pace: cfg.Pace, gate: g, roster: n.roster, enough: min(enough, cfg.MaxPeers),
+		pace: cfg.Pace, gate: g, roster: n.roster, book: n.memory, slots: n.slots,
 		dial: n.redial, keep: func(p peer.ID) { n.keep(p, true) },
 		wake: make(chan struct{}, 1), targets: map[string]*target{},
 	}
-	g.crowded = func() bool { return n.roster.count() >= cfg.MaxPeers }
+	n.dialer.felt = time.Now()
+	g.crowded = func() bool { return !n.slots.roomInbound(n.roster.tally(g.keeps)) }
 	return n
 }
 
@@ -153,6 +158,7 @@ func (n *Network) speak() error {
 func (n *Network) dialOut() {
 	n.inside.run(func() { n.dialer.run(n.ctx, n.inside.run) })
 	n.inside.run(n.beat)
+	n.uncall = n.callOut()
 }
 
 // Close leaves the network. No handler call is under way when it returns, and
@@ -162,7 +168,11 @@ func (n *Network) Close() {
 		n.inside.wait()
 		return
 	}
-	n.saveBook(true)
+	if n.uncall != nil {
+		n.uncall()
+	}
+	n.noteStill()
+	n.saveBook()
 	n.cancel()
 	n.host.RemoveStreamHandler(n.protocol)
 	if err := n.host.Close(); err != nil {
@@ -223,17 +233,6 @@ func (n *Network) describe(p peer.ID, s standing) PeerInfo {
 		info.In, info.Out = t.TotalIn, t.TotalOut
 	}
 	return info
-}
-
-// reached are the addresses of peers that we dialled and that speak our
-// protocol.
-func (n *Network) reached() (addrs []string) {
-	for p, s := range n.roster.each() {
-		if s.conn.Stat().Direction == network.DirOutbound && !s.conn.IsClosed() {
-			addrs = append(addrs, full(s.conn.RemoteMultiaddr(), p))
-		}
-	}
-	return addrs
 }
 
 // Connect dials a multiaddress, and again whenever the connection is lost, until
@@ -372,7 +371,10 @@ func (n *Network) beat() {
 		case <-ticker.C:
 		}
 		n.cutStrangers()
-		n.saveBook(i%saveEvery == 0)
+		if i%saveEvery == 0 {
+			n.noteStill()
+			n.saveBook()
+		}
 		if i%pingEvery == 1 {
 			n.inside.run(n.measure)
 		}

@@ -178,12 +178,6 @@ func (r *roster) connected(p peer.ID) bool {
 	return r.members[p] != nil
 }
 
-func (r *roster) count() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.members)
-}
-
 // strangers have been connected for so long without speaking our protocol.
 func (r *roster) strangers(patience time.Duration) (ps []peer.ID) {
 	r.mu.Lock()
@@ -244,6 +238,26 @@ func (n *Network) opened(_ network.Network, c network.Conn) {
 	n.roster.opened(c)
 	if why != nil {
 		_ = c.CloseWithError(network.ConnGated)
+		return
+	}
+	if c.Stat().Direction == network.DirOutbound {
+		n.host.ConnManager().Protect(p, ourChoice)
+	}
+	n.makeRoom()
+}
+
+// ourChoice marks peers that we dialled: libp2p's own trimming spares them.
+const ourChoice = "cairn.choice"
+
+// makeRoom cuts whoever dialled us last when there are too many peers: somebody
+// came who was asked for by name.
+func (n *Network) makeRoom() {
+	if n.roster.tally(n.gate.keeps).all <= n.slots.all {
+		return
+	}
+	if p := n.roster.youngest(n.gate.keeps); p != "" {
+		n.log.Debug("cutting a peer to make room", "peer", p)
+		n.inside.run(func() { n.cut(p) })
 	}
 }
 
@@ -254,6 +268,7 @@ func (n *Network) closed(_ network.Network, c network.Conn) {
 		n.sayStranger(p)
 	}
 	if last {
+		n.host.ConnManager().Unprotect(p, ourChoice)
 		n.dialer.lost(p, joined)
 	}
 }
@@ -296,6 +311,7 @@ func (n *Network) tellHandler() {
 		}
 		for what, ok := n.roster.next(); ok && n.ctx.Err() == nil; what, ok = n.roster.next() {
 			if what.joined {
+				n.noteReached(what.peer)
 				n.handler.Joined(node.Peer(what.peer))
 			} else {
 				n.handler.Left(node.Peer(what.peer))

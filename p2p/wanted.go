@@ -20,9 +20,6 @@ func (n *Network) Wanted() []Wanted {
 	here := n.roster.each()
 	var all []Wanted
 	n.dialer.each(func(t *target) {
-		if t.spare {
-			return
-		}
 		_, connected := here[t.id]
 		all = append(all, Wanted{Addr: t.key(), Peer: node.Peer(t.id), Connected: connected})
 	})

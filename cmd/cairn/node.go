@@ -34,6 +34,7 @@ type nodeOptions struct {
 	mineTo, hashrate          string
 	rpc, rpcUser, rpcPassword string
 	stratum                   string
+	discover                  []string
 	logLevel, logFormat       string
 }
 
@@ -43,6 +44,7 @@ func nodeCommand() *cobra.Command {
 		Use:   "node",
 		Short: "Run a node: follow the chain, serve peers, and mine if told to",
 		Example: `  cairn node --mine
+  cairn node --network test --discover none --peer /ip4/192.0.2.1/tcp/19421
   cairn node --listen /ip4/127.0.0.1/tcp/29431 --rpc 127.0.0.1:29432 --data-dir second --peer /ip4/127.0.0.1/tcp/29421`,
 		Args: words(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -50,9 +52,10 @@ func nodeCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringArrayVar(&o.listen, "listen", nil, "a `MULTIADDR` to be dialled at (default loopback, TCP and QUIC, the network's port)")
+	f.StringArrayVar(&o.listen, "listen", nil, "a `MULTIADDR` to be dialled at (default TCP and QUIC at the network's port: on main and test of every address, else of loopback)")
 	f.StringArrayVar(&o.peers, "peer", nil, "the `MULTIADDR` of a peer to stay connected to")
 	f.IntVar(&o.maxPeers, "max-peers", p2p.DefaultMaxPeers, "peers at most")
+	f.StringSliceVar(&o.discover, "discover", nil, "`WHERE` to look for peers that nobody named: lan (mDNS) or none (default lan on main and test, else none)")
 	f.BoolVar(&o.mine, "mine", false, "search for blocks")
 	f.StringVar(&o.mineTo, "mine-to", "", "the `ADDRESS` that found blocks pay (default the next of the wallet in the data directory; without one, on dev and regtest, the first prefunded)")
 	f.IntVar(&o.threads, "threads", 0, "threads that search (default one for each core)")
@@ -203,20 +206,13 @@ func (o nodeOptions) config(p *chain.Params, dir string, log *slog.Logger) (daem
 	if o.threads < 0 || o.maxPeers < 1 {
 		return daemon.Config{}, errors.New("--threads must not be below 0, and --max-peers not below 1")
 	}
-	listen := o.listen
-	if len(listen) == 0 {
-		listen = []string{
-			fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", p.Ports.P2P),
-			fmt.Sprintf("/ip4/127.0.0.1/udp/%d/quic-v1", p.Ports.P2P),
-		}
-	}
 	cfg := daemon.Config{
 		Params: p, Mine: o.mine, Threads: o.threads, HashRate: rate, Version: version, Logger: log,
-		Network: p2p.Config{
-			Listen: listen, Peers: o.peers, MaxPeers: o.maxPeers, Logger: log,
-			Agent: "cairn/" + version, Book: p2p.FileBook(filepath.Join(dir, peersFile)),
-		},
 	}
+	if cfg.Network, err = o.network(p, dir); err != nil {
+		return cfg, err
+	}
+	cfg.Network.Logger = log
 	if cfg.Network.Key, err = p2p.LoadKey(filepath.Join(dir, hostKeyFile)); err != nil {
 		return cfg, err
 	}

@@ -1,0 +1,169 @@
+package p2p
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const somebody = "12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA"
+
+func at(format string, args ...any) string { return fmt.Sprintf(format, args...) + "/p2p/" + somebody }
+
+func TestBookIsBoundedAndForgivesDamage(t *testing.T) {
+	m := newMemory(Pace{}.orDefaults())
+	const most = maxRemembered - maxHearsay
+	for i := range most + 5 {
+		addr := at("/ip4/127.0.0.1/tcp/%d", i+1)
+		if !m.reached([]string{addr}) || m.reached([]string{addr}) {
+			t.Fatalf("%s is not new, or stays so", addr)
+		}
+		m.pages[addr].Seen = time.Unix(int64(i), 0)
+	}
+	raw, err := json.Marshal(m.list())
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := newMemory(Pace{}.orDefaults())
+	if err := again.recall(raw); err != nil {
+		t.Fatal(err)
+	}
+	list := again.list()
+	if len(list) != most || len(m.pages) != most {
+		t.Fatalf("%d addresses are remembered", len(list))
+	}
+	if newest := list[0].Addr; newest != at("/ip4/127.0.0.1/tcp/%d", most+5) {
+		t.Errorf("the newest is %s", newest)
+	}
+	if again.recall(raw[:len(raw)/2]) == nil {
+		t.Error("half a book reads as a whole one")
+	}
+}
+
+// A million addresses, of as many ranges as there are, fill no more than the
+// share of hearsay and push out nobody that we know.
+func TestAMillionAddresses(t *testing.T) {
+	m := newMemory(Pace{}.orDefaults())
+	friend := at("/ip4/192.0.2.1/tcp/9421")
+	m.reached([]string{friend})
+	tell := func(i int) { m.hear(at("/ip4/%d.%d.%d.7/tcp/9421", 11+i>>16%100, i>>8&255, i&255)) }
+	for i := range 1_000_000 {
+		tell(i)
+	}
+	quick := len(m.pages)
+	m.told.SetLimit(rate.Inf) // the bounds hold without the limit on their number
+	for i := range 20_000 {
+		tell(i)
+	}
+	for i := range 1000 {
+		m.hear(at("/ip4/10.1.%d.%d/tcp/9421", i>>8, i&255))
+	}
+	if len(m.pages) > maxHearsay+1 || quick > maxHearsay+1 {
+		t.Errorf("%d addresses are kept, %d at first", len(m.pages), quick)
+	}
+	spans := map[string]int{}
+	for _, p := range m.pages {
+		spans[p.span]++
+	}
+	for span, n := range spans {
+		if n > maxHearsayNear {
+			t.Errorf("%d addresses of the range %q", n, span)
+		}
+	}
+	if m.pages[friend] == nil {
+		t.Error("the friend is forgotten")
+	}
+	if size := len(mustJSON(t, m.list())); size > 200*maxRemembered {
+		t.Errorf("the book takes %d bytes", size)
+	}
+}
+
+// What is allocated for a flood of addresses does not grow with it.
+func TestAddressesCostLittle(t *testing.T) {
+	m := newMemory(Pace{}.orDefaults())
+	addr := at("/ip4/11.1.1.1/tcp/9421")
+	for range 2 * maxHearsay { // the allowance is gone
+		m.hear(addr)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range 100_000 {
+		m.hear(addr)
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.Mallocs - before.Mallocs; n > 50_000 {
+		t.Errorf("%d allocations for 100,000 addresses", n)
+	}
+}
+
+func mustJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	raw, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// Who failed least is tried first; who fails waits longer each time; hearsay
+// that never held is dropped.
+func TestBookTriesTheBestFirst(t *testing.T) {
+	m := newMemory(Pace{Retry: time.Second, Far: 8 * time.Second})
+	good, heard := at("/ip4/192.0.2.1/tcp/1"), at("/ip4/192.0.2.2/tcp/1")
+	m.hear(heard)
+	m.reached([]string{good})
+	any := func(*page) bool { return true }
+	now := time.Now()
+	for _, want := range []string{good, heard} {
+		if p := m.pick(now, any); p == nil || p.Addr != want {
+			t.Fatalf("picked %+v, want %s", p, want)
+		}
+	}
+	if p := m.pick(now, any); p != nil {
+		t.Errorf("%s is tried twice at a time", p.Addr)
+	}
+	for i := 1; i <= 5; i++ {
+		m.tried(good, false)
+		wait := m.due(m.pages[good]).Sub(m.pages[good].Tried)
+		if want := min(8*time.Second, time.Second<<i); wait != want {
+			t.Errorf("after %d failures the wait is %v, want %v", i, wait, want)
+		}
+	}
+	for range maxHearsayFails {
+		m.tried(heard, false)
+	}
+	if m.pages[heard] != nil || m.pages[good] == nil {
+		t.Error("hearsay that never held is kept, or what once held is not")
+	}
+	m.tried(good, true)
+	if m.pages[good].Fails != 0 {
+		t.Error("a success does not count")
+	}
+}
+
+func TestRangesOfAddresses(t *testing.T) {
+	for addr, want := range map[string]string{
+		"/ip4/203.0.113.9/tcp/1":        "203.0.0.0/16",
+		"/ip4/127.0.0.1/tcp/1":          "",
+		"/ip4/192.168.7.7/tcp/1":        "",
+		"/ip6/2001:db8:1:2::3/tcp/1":    "2001:db8::/32",
+		"/ip6/::ffff:203.0.113.9/tcp/1": "203.0.0.0/16",
+		"/dns4/example.org/tcp/1":       "example.org",
+	} {
+		p, err := newPage(at("%s", addr))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.span != want {
+			t.Errorf("%s lies in %q, want %q", addr, p.span, want)
+		}
+	}
+	if _, err := newPage("/ip4/127.0.0.1/tcp/1"); err == nil || !strings.Contains(err.Error(), "names no peer") {
+		t.Errorf("an address without a peer: %v", err)
+	}
+}
