@@ -100,6 +100,7 @@ var floors = []room{
 			"github.com/libp2p/go-libp2p/core":     "the host is handed in",
 			"github.com/multiformats/go-multiaddr": "addresses of peers",
 			"github.com/prometheus/client_golang":  "what it counts",
+			"github.com/prometheus/client_model":   "the names under which others count",
 			"golang.org/x/sync":                    "waits for the goroutines it started",
 		},
 	},

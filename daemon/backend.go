@@ -21,7 +21,7 @@ func (d *Daemon) Backend() rpc.Backend {
 	return rpc.Backend{
 		Params: d.p, Open: d.snapshot, Pool: pool{d}, Network: network{d},
 		Mining: mining{d}, Branches: branches{d}, Convergence: agreement{d}, Control: control{d},
-		Work: d.offered(), Events: d.told,
+		Work: d.offered(), Record: record{d}, Events: d.told,
 	}
 }
 

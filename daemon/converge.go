@@ -33,7 +33,10 @@ func (a agreement) Tx(id chain.Hash) (rpc.Agreement, error) {
 		return rpc.Agreement{}, err
 	}
 	v := a.view()
-	err = a.look(now, &v, s.depth, func(n *node.Node) { v.explain(n, id) })
+	if err := a.look(now, &v, s.depth, func(n *node.Node) { v.explain(n, id) }); err != nil {
+		return rpc.Agreement{}, err
+	}
+	err = a.milestones(s, id, &v)
 	return v.sum(), err
 }
 

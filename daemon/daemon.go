@@ -64,19 +64,21 @@ type Daemon struct {
 	mu     sync.Mutex
 	closed bool // guarded by mu; nothing starts after Close began to wait
 
-	linked chan struct{} // closed once net is set: peers may speak before
-	desk   desk
-	guests guests
-	keep   keeper
-	herald herald
-	told   *rpc.Feed
-	news   chan struct{} // something may have changed: tell the watchers
-	outbox chan node.Outcome
-	loads  chan struct{} // one entry for each answer that reads bodies
-	fees   chan struct{} // the pool changed
-	say    chan struct{} // our tip moved: tell the peers
-	off    atomic.Bool   // setnetworkactive false
-	skewed bool          // the peers' clocks were reported to be ahead; owned by tick
+	linked    chan struct{} // closed once net is set: peers may speak before
+	desk      desk
+	guests    guests
+	keep      keeper
+	herald    herald
+	chronicle *chronicle
+	meter     *meter
+	told      *rpc.Feed
+	news      chan struct{} // something may have changed: tell the watchers
+	outbox    chan node.Outcome
+	loads     chan struct{} // one entry for each answer that reads bodies
+	fees      chan struct{} // the pool changed
+	say       chan struct{} // our tip moved: tell the peers
+	off       atomic.Bool   // setnetworkactive false
+	skewed    bool          // the peers' clocks were reported to be ahead; owned by tick
 }
 
 const (
@@ -102,9 +104,16 @@ func New(cfg Config) (*Daemon, error) {
 	d := &Daemon{
 		cfg: cfg, p: cfg.Params, log: cfg.Logger, start: time.Now(),
 		linked: make(chan struct{}), guests: guests{here: map[node.Peer]int{}}, keep: newKeeper(),
-		told: rpc.NewFeed(), news: make(chan struct{}, 1),
+		told: rpc.NewFeed(), chronicle: newChronicle(), meter: newMeter(), news: make(chan struct{}, 1),
 		outbox: make(chan node.Outcome, maxOutbox), loads: make(chan struct{}, maxLoads),
 		fees: make(chan struct{}, 1), say: make(chan struct{}, 1),
+	}
+	disk, _ := cfg.Store.(interface{ Stats() store.Stats })
+	d.meter.registry.MustRegister(gauges{d, disk})
+	d.chronicle.agree = d.meter.agreed
+	d.cfg.Store = timed{cfg.Store, d.meter.commits}
+	if d.cfg.Network.Metrics == nil {
+		d.cfg.Network.Metrics = d.meter.registry
 	}
 	d.desk = desk{ask: d.ask, spawn: d.goes, lines: map[node.Peer]*line{}}
 	d.life, d.cancel = context.WithCancelCause(context.Background())
@@ -160,6 +169,7 @@ func (d *Daemon) newLoop() (*loop, error) {
 		return nil, err
 	}
 	d.herald = newHerald(n)
+	d.chronicle.begin(n)
 	var player node.Player = n
 	if d.cfg.Player != nil {
 		player = d.cfg.Player(n)

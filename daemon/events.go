@@ -44,9 +44,16 @@ func (d *Daemon) proclaim() {
 		}
 		var list []rpc.Event
 		var more bool
-		if d.loop.do(d.life, func(chain.Time) { list, more = d.herald.look(d.loop.node) }) != nil {
+		counted := d.counted()
+		err := d.loop.do(d.life, func(now chain.Time) {
+			list, more = d.herald.look(d.loop.node)
+			d.chronicle.watch(now, d.loop.node, counted)
+		})
+		if err != nil {
 			return
 		}
+		d.remember(list)
+		d.meter.tell(list)
 		d.told.Tell(list...)
 		if more {
 			signal(d.news)

@@ -17,9 +17,11 @@ import (
 
 // GossipTx hears a loose transaction.
 func (d *Daemon) GossipTx(ctx context.Context, from node.Peer, tx *chain.Tx) node.Verdict {
+	began := time.Now()
 	checked, err := chain.CheckTx(d.p, tx)
+	d.meter.check("transaction", began)
 	if err != nil {
-		return refusal(err)
+		return d.refuse("transaction", err)
 	}
 	return d.verdict(ctx, "transaction", checked.ID(), from, func(now chain.Time, p node.Player) (node.Outcome, error) {
 		return p.Tx(now, from, checked)
@@ -28,13 +30,21 @@ func (d *Daemon) GossipTx(ctx context.Context, from node.Peer, tx *chain.Tx) nod
 
 // GossipBlock hears an announcement.
 func (d *Daemon) GossipBlock(ctx context.Context, from node.Peer, a *chain.Announcement) node.Verdict {
+	began := time.Now()
 	checked, err := chain.CheckAnnouncement(d.p, a)
+	d.meter.check("announcement", began)
 	if err != nil {
-		return refusal(err)
+		return d.refuse("block", err)
 	}
-	return d.verdict(ctx, "block", checked.ID(), from, func(now chain.Time, p node.Player) (node.Outcome, error) {
+	v := d.verdict(ctx, "block", checked.ID(), from, func(now chain.Time, p node.Player) (node.Outcome, error) {
 		return p.Announced(now, from, checked)
 	})
+	if v == node.Accept {
+		now := d.cfg.Clock()
+		d.meter.travel.Observe(max(0, now.Sub(time.Unix(int64(a.Header.Time), 0)).Seconds()))
+		d.chronicle.heard(chain.Time(now.UnixMilli()), a.Header, a.Coinbase.Height, a.IDs)
+	}
+	return v
 }
 
 // GossipTip hears a claim of a tip.
@@ -42,6 +52,13 @@ func (d *Daemon) GossipTip(ctx context.Context, from node.Peer, t node.TipClaim)
 	return d.verdict(ctx, "tip", t.Header.ID(), from, func(now chain.Time, p node.Player) (node.Outcome, error) {
 		return p.Tip(now, from, t)
 	})
+}
+
+// refuse counts what was refused before the loop heard of it.
+func (d *Daemon) refuse(what string, err error) node.Verdict {
+	v := refusal(err)
+	d.meter.judged(what, node.Outcome{Verdict: v, Why: err})
+	return v
 }
 
 // refusal blames for what is false on every chain, and for nothing else.
@@ -57,6 +74,7 @@ func (d *Daemon) verdict(ctx context.Context, what string, id chain.Hash, from n
 	if err != nil {
 		return node.Ignore
 	}
+	d.meter.judged(what, out)
 	if out.Verdict != node.Accept && !errors.Is(out.Why, node.ErrKnown) {
 		d.log.Debug("not passed on", "what", what, "id", id, "why", out.Why, "from", p2p.Name(from))
 	}
@@ -271,11 +289,15 @@ func (d *Daemon) feedBody(from node.Peer, b *chain.Block) error {
 		return p.Block(now, from, checked)
 	})
 	d.judge(from, out)
+	if err == nil && fault == nil && out.Verdict != node.Reject {
+		d.chronicle.heard(chain.Time(d.cfg.Clock().UnixMilli()), b.Header, b.Coinbase.Height, b.Leaves()[1:])
+	}
 	return fault
 }
 
 // check checks a whole block, its signatures on all cores.
 func (d *Daemon) check(b *chain.Block) (chain.CheckedBlock, error) {
+	defer d.meter.check("block", time.Now())
 	txs, err := checkTxs(d.p, b.Txs)
 	if err != nil {
 		return chain.CheckedBlock{}, err

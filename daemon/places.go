@@ -43,14 +43,15 @@ type kin struct {
 }
 
 // find looks for the blocks that hold a transaction or confirm a conflicting
-// spend. A transaction that no block, pool or memory holds is node.ErrUnknown.
-func (d *Daemon) find(now *store.Reader, id chain.Hash) (*search, error) {
+// spend, on the branches of our tip, of those that peers follow and of some more.
+// A transaction that no block, pool or memory holds is node.ErrUnknown.
+func (d *Daemon) find(now *store.Reader, id chain.Hash, also ...chain.Hash) (*search, error) {
 	s := &search{d: d, now: now, seen: map[chain.Hash]bool{id: true}, tips: map[chain.Hash]bool{}}
 	own, err := now.Tip()
 	if err != nil {
 		return nil, err
 	}
-	if err := d.loop.do(d.life, func(chain.Time) { s.gather(own.State.ID) }); err != nil {
+	if err := d.loop.do(d.life, func(chain.Time) { s.gather(own.State.ID, also) }); err != nil {
 		return nil, err
 	}
 	first, err := s.survey([]chain.Hash{id})
@@ -67,12 +68,14 @@ func (d *Daemon) find(now *store.Reader, id chain.Hash) (*search, error) {
 // gather lists the tips, in the loop. Those that we do not know do not count:
 // nothing can be said about them. Those below our own tip decide nothing: what
 // our branch holds, no part of it rules out.
-func (s *search) gather(own chain.Hash) {
+func (s *search) gather(own chain.Hash, also []chain.Hash) {
 	n := s.d.loop.node
 	s.tips[own] = true
 	s.ends = append(s.ends, own)
 	for _, c := range n.Claims() {
-		tip := c.Header.ID()
+		also = append(also[:len(also):len(also)], c.Header.ID())
+	}
+	for _, tip := range also {
 		e, known := n.Entry(tip)
 		if !known || s.tips[tip] {
 			continue

@@ -50,6 +50,7 @@ type gossip struct {
 func (n *Network) openGossip() error {
 	g := n.cfg.Genesis
 	names := []string{topic(g, "tx"), topic(g, "block"), topic(g, "tip")}
+	n.topics = newTally(n.roster, names)
 	ps, err := pubsub.NewGossipSub(n.ctx, n.host, n.gossipOptions(names)...)
 	if err != nil {
 		return fmt.Errorf("p2p: gossip: %w", err)
@@ -195,7 +196,7 @@ func (n *Network) gossipOptions(names []string) []pubsub.Option {
 		pubsub.WithValidateQueueSize(queue),
 		pubsub.WithPeerScore(n.scoring(names), scores),
 		pubsub.WithPeerScoreInspect(n.inspect, inspection),
-		pubsub.WithRawTracer(meshes{n.roster}),
+		pubsub.WithRawTracer(n.topics),
 	}
 }
 

@@ -22,8 +22,9 @@ type Backend struct {
 	Branches    Branches
 	Convergence Convergence
 	Control     Control
-	Work        Work  // nil: this node hands out no work
-	Events      *Feed // what /events tells; nil: there is no such path
+	Work        Work   // nil: this node hands out no work
+	Record      Record // nil: nothing of the past is told
+	Events      *Feed  // what /events tells; nil: there is no such path
 
 	desk *desk // of Work, made by the server
 }

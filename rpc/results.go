@@ -91,6 +91,18 @@ type Agreement struct {
 	Quorum   *int64      `json:"quorum"`             // depth that more than half of them have at least
 	Conflict *chain.Hash `json:"conflict,omitempty"` // the transaction that rules it out under our tip
 	Reason   string      `json:"reason,omitempty"`   // the same in words
+
+	Seen      *int64      `json:"seen,omitempty"`       // when this node heard of the transaction, milliseconds since 1970
+	SinceSeen Seconds     `json:"since_seen,omitempty"` // the time since then
+	Reached   []Milestone `json:"reached,omitempty"`    // depths 1, 2, … as far as they are reached
+}
+
+// Milestone is when the counted nodes came to have a transaction so deep, in
+// seconds after this node heard of it; null where they have not, or not any more.
+type Milestone struct {
+	Depth  int      `json:"depth"`
+	All    *Seconds `json:"all"`
+	Quorum *Seconds `json:"quorum"`
 }
 
 // Place is where a transaction stands on the best chain.

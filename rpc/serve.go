@@ -55,6 +55,15 @@ func (s *Server) known(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
+// private is for who has the password.
+func (s *Server) private(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.known(w, r) {
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
 // patient gives every request its time to be read and answered. Both deadlines
 // belong to the connection, so they are set anew for each request; who waits
 // longer sets its own.

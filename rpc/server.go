@@ -10,6 +10,10 @@ import (
 	"runtime"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"cairn/rpc/metrics"
 )
 
 // Config is what a Server is made from.
@@ -19,6 +23,9 @@ type Config struct {
 	User     string       // a name and a password that open the door as well;
 	Password string       // both empty for none
 	Log      *slog.Logger // nil for slog.Default
+
+	// Metrics is shown at /metrics to whoever has a password; nil: nothing is.
+	Metrics prometheus.Gatherer
 
 	// Handle adds paths of its owner's. They ask for no password; Host and Origin
 	// are checked. A request has writeTimeout to be answered unless its handler
@@ -137,6 +144,9 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("/", s.guard(http.HandlerFunc(s.calls)))
 	if s.backend.Events != nil {
 		mux.Handle(eventsPath, s.guard(http.HandlerFunc(s.events)))
+	}
+	if s.cfg.Metrics != nil {
+		mux.Handle("/metrics", s.guard(s.private(metrics.Handler(s.cfg.Metrics))))
 	}
 	for path, h := range s.cfg.Handle {
 		mux.Handle(path, s.guard(h))

@@ -70,7 +70,7 @@ func init() {
 		group("Pool", feeMethods()),
 		group("Network", networkMethods()),
 		group("Mining", slices.Concat(miningMethods(), workMethods())),
-		group("Convergence", convergenceMethods()),
+		group("Convergence", slices.Concat(convergenceMethods(), timelineMethods())),
 		group("Control", controlMethods()),
 	)
 	for i := range methods {

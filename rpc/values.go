@@ -94,7 +94,10 @@ func Clean(s string) string {
 }
 
 // difficulty is how much harder a target is than Bitcoin's easiest.
-func difficulty(b chain.Bits) float64 {
+func difficulty(b chain.Bits) float64 { return Difficulty(b) }
+
+// Difficulty is how much harder a target is than Bitcoin's easiest.
+func Difficulty(b chain.Bits) float64 {
 	easiest, _ := chain.Bits(0x1d00ffff).Target()
 	target, ok := b.Target()
 	if !ok {

@@ -22,6 +22,7 @@ import (
 	"cairn/daemon"
 	"cairn/p2p"
 	"cairn/rpc"
+	"cairn/rpc/metrics"
 	"cairn/store"
 	"cairn/wallet"
 )
@@ -33,7 +34,7 @@ type nodeOptions struct {
 	mine                      bool
 	mineTo, hashrate          string
 	rpc, rpcUser, rpcPassword string
-	stratum                   string
+	stratum, metrics          string
 	discover                  []string
 	logLevel, logFormat       string
 }
@@ -64,6 +65,7 @@ func nodeCommand() *cobra.Command {
 	f.StringVar(&o.rpcUser, "rpc-user", "", "a name for RPC beside the cookie")
 	f.StringVar(&o.rpcPassword, "rpc-password", "", "its password; better set as CAIRN_RPC_PASSWORD")
 	f.StringVar(&o.stratum, "stratum", "", "`HOST:PORT`, or a port of this machine, for other people's miners (Stratum); default none")
+	f.StringVar(&o.metrics, "metrics", "", "`HOST:PORT` of this machine that shows metrics to Prometheus without a password, at /metrics; default none, but the RPC port shows them with its password")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&o.logFormat, "log-format", "text", "text or json")
 	return c
@@ -105,7 +107,9 @@ func runNode(cmd *cobra.Command, o nodeOptions) error {
 
 // serveNode answers RPC until the user, a caller or the node itself wants an end.
 func serveNode(ctx context.Context, cmd *cobra.Command, o nodeOptions, dir string, d *daemon.Daemon, cfg daemon.Config) error {
-	server, err := rpc.Start(o.server(cfg.Params, dir, cfg.Logger), d.Backend())
+	doors := o.server(cfg.Params, dir, cfg.Logger)
+	doors.Metrics = d.Metrics()
+	server, err := rpc.Start(doors, d.Backend())
 	if err != nil {
 		return err
 	}
@@ -122,6 +126,11 @@ func serveNode(ctx context.Context, cmd *cobra.Command, o nodeOptions, dir strin
 		return err
 	}
 	defer idle()
+	dark, err := showMetrics(cmd.OutOrStdout(), o.metrics, d)
+	if err != nil {
+		return err
+	}
+	defer dark()
 	select {
 	case <-ctx.Done():
 		cfg.Logger.Info("stopping")
@@ -129,6 +138,19 @@ func serveNode(ctx context.Context, cmd *cobra.Command, o nodeOptions, dir strin
 	case <-d.Done():
 		return d.Err()
 	}
+}
+
+// showMetrics opens a door of its own for Prometheus, if that is wanted.
+func showMetrics(w io.Writer, addr string, d *daemon.Daemon) (dark func(), err error) {
+	if addr == "" {
+		return func() {}, nil
+	}
+	s, err := metrics.Listen(addr, d.Metrics())
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(w, "  metrics  http://%s/metrics\n", s.Addr())
+	return func() { _ = s.Close() }, nil
 }
 
 // warnOfOpenDoor tells when RPC answers beyond this machine: cookie and password
