@@ -50,7 +50,7 @@ type gossip struct {
 func (n *Network) openGossip() error {
 	g := n.cfg.Genesis
 	names := []string{topic(g, "tx"), topic(g, "block"), topic(g, "tip")}
-	n.topics = newTally(n.roster, names)
+	n.topics = newTraffic(n.roster, names)
 	ps, err := pubsub.NewGossipSub(n.ctx, n.host, n.gossipOptions(names)...)
 	if err != nil {
 		return fmt.Errorf("p2p: gossip: %w", err)

@@ -47,7 +47,7 @@ type Network struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	inside *inside
-	topics *tally // set before gossip starts
+	topics *traffic // set before gossip starts
 	warned *warnings
 	uncall func() // ends what dialOut began on the local network; nil before
 }

@@ -32,8 +32,8 @@ func (n *Network) ByTopic() map[string]Traffic {
 	return maps.Clone(n.topics.bytes)
 }
 
-// tally counts what gossip carries. It traces messages for that.
-type tally struct {
+// traffic counts what gossip carries. It traces messages for that.
+type traffic struct {
 	meshes
 	short map[string]string // a topic's name to tx, block or tip
 
@@ -41,8 +41,8 @@ type tally struct {
 	bytes map[string]Traffic // guarded by mu; by short name
 }
 
-func newTally(r *roster, names []string) *tally {
-	t := &tally{meshes: meshes{r}, short: map[string]string{}, bytes: map[string]Traffic{}}
+func newTraffic(r *roster, names []string) *traffic {
+	t := &traffic{meshes: meshes{r}, short: map[string]string{}, bytes: map[string]Traffic{}}
 	for i, what := range []string{"tx", "block", "tip"} {
 		t.short[names[i]] = what
 		t.bytes[what] = Traffic{}
@@ -51,14 +51,14 @@ func newTally(r *roster, names []string) *tally {
 }
 
 // RecvRPC implements pubsub.RawTracer.
-func (t *tally) RecvRPC(r *pubsub.RPC) { t.count(r, func(s *Traffic, n int64) { s.In += n }) }
+func (t *traffic) RecvRPC(r *pubsub.RPC) { t.count(r, func(s *Traffic, n int64) { s.In += n }) }
 
 // SendRPC implements pubsub.RawTracer.
-func (t *tally) SendRPC(r *pubsub.RPC, _ peer.ID) {
+func (t *traffic) SendRPC(r *pubsub.RPC, _ peer.ID) {
 	t.count(r, func(s *Traffic, n int64) { s.Out += n })
 }
 
-func (t *tally) count(r *pubsub.RPC, add func(*Traffic, int64)) {
+func (t *traffic) count(r *pubsub.RPC, add func(*Traffic, int64)) {
 	for _, m := range r.GetPublish() {
 		what, ours := t.short[m.GetTopic()]
 		if !ours {
