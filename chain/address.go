@@ -35,7 +35,12 @@ func (p *Params) FormatAddress(a Address) string {
 // it: another network, a typing error, another format.
 func (p *Params) ParseAddress(s string) (a Address, err error) {
 	prefix, data, version, err := bech32.DecodeGeneric(s)
-	if err != nil || version != bech32.VersionM {
+	switch {
+	case bitcoins(s):
+		return a, fmt.Errorf("address %q is Bitcoin's, and nothing here can be paid there: this network's start with %s1", s, p.Prefix)
+	case !strings.Contains(s, "1"):
+		return a, fmt.Errorf("%q is no address: this network's start with %s1", s, p.Prefix)
+	case err != nil || version != bech32.VersionM:
 		return a, fmt.Errorf("address %q is mistyped or cut: its checksum does not fit", s)
 	}
 	if prefix != p.Prefix {
@@ -50,6 +55,18 @@ func (p *Params) ParseAddress(s string) (a Address, err error) {
 	}
 	copy(a[:], key)
 	return a, nil
+}
+
+// bitcoins tells whether an address looks like one of Bitcoin's networks: bech32
+// with its prefixes, or base58 with the first letters of its versions.
+func bitcoins(s string) bool {
+	for _, prefix := range []string{"bc1", "tb1", "bcrt1"} {
+		if strings.HasPrefix(strings.ToLower(s), prefix) {
+			return true
+		}
+	}
+	const base58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+	return len(s) >= 26 && len(s) <= 35 && strings.Trim(s, base58) == "" && strings.ContainsAny(s[:1], "123mn")
 }
 
 // validPrefix tells whether bech32 can carry the prefix.

@@ -105,7 +105,10 @@ func TestAWrongAddressTellsWhatIsWrong(t *testing.T) {
 	damaged := []byte(good)
 	damaged[20] = "qp"[b2i(damaged[20] == 'q')]
 	for name, c := range map[string]struct{ s, says string }{
-		"empty":             {"", "checksum"},
+		"empty":             {"", "is no address: this network's start with dcrn1"},
+		"a name":            {"Rosa", "is no address"},
+		"Bitcoin's bech32":  {"bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "is Bitcoin's"},
+		"Bitcoin's base58":  {"1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "is Bitcoin's"},
 		"one character bad": {string(damaged), "checksum"},
 		"cut":               {good[:len(good)-1], "checksum"},
 		"too long":          {good + "q", "checksum"},

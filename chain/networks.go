@@ -3,6 +3,7 @@ package chain
 import (
 	"encoding/hex"
 	"fmt"
+	"strings"
 )
 
 // born is when the four networks began: 2026-11-23 00:00 UTC, in seconds.
@@ -60,7 +61,7 @@ func Network(name string) (*Params, error) {
 	case "regtest":
 		return Regtest(), nil
 	}
-	return nil, fmt.Errorf("no network is called %q: choose one of %v", name, Networks())
+	return nil, fmt.Errorf("no network is called %q: choose one of %s", name, strings.Join(Networks(), ", "))
 }
 
 // Main is the network whose coins are meant to last.
