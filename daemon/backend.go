@@ -245,8 +245,11 @@ func (n network) Local() rpc.Local {
 func (n network) Connect(ctx context.Context, address string, keep bool) error {
 	keep = keep || slices.ContainsFunc(n.d.net.Wanted(), func(w p2p.Wanted) bool { return w.Addr == address })
 	err := n.d.net.Connect(ctx, address)
-	if !keep {
+	switch {
+	case !keep:
 		_ = n.d.net.Forget(address) // an address that cannot be read, or is our own, was never wanted
+	case errors.Is(err, p2p.ErrUnreached):
+		return rpc.Errorf(rpc.NotConnected, "%v; the node has noted it and tries again, until it is told to forget it", err)
 	}
 	return err
 }

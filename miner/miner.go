@@ -19,8 +19,8 @@ import (
 // ErrClosed tells that the miner was closed.
 var ErrClosed = errors.New("the miner is closed")
 
-// maxThreads bounds what SetThreads accepts: more than any machine has cores.
-const maxThreads = 1024
+// MaxThreads is the most that search: more than any machine has cores.
+const MaxThreads = 1024
 
 // nonceSpace is how many nonces one header has.
 const nonceSpace = 1 << 32
@@ -80,7 +80,7 @@ func New(cfg Config) (*Miner, error) {
 	if cfg.Params == nil || cfg.Source == nil || cfg.Found == nil {
 		return nil, errors.New("a miner needs params, a source of templates and a taker of blocks")
 	}
-	if cfg.Threads < 0 || cfg.HashRate < 0 || math.IsNaN(cfg.HashRate) {
+	if cfg.Threads < 0 || cfg.Threads > MaxThreads || cfg.HashRate < 0 || math.IsNaN(cfg.HashRate) {
 		return nil, fmt.Errorf("a miner cannot have %d threads and %v hashes a second", cfg.Threads, cfg.HashRate)
 	}
 	if cfg.Log == nil {
@@ -133,7 +133,7 @@ func (m *Miner) Close() {
 	m.all.Wait()
 }
 
-// SetThreads sets how many goroutines search, at most 1024; 0 or less is one
+// SetThreads sets how many goroutines search, at most MaxThreads; 0 or less is one
 // for each core.
 func (m *Miner) SetThreads(n int) {
 	if n <= 0 {
@@ -141,7 +141,7 @@ func (m *Miner) SetThreads(n int) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.threads = min(n, maxThreads)
+	m.threads = min(n, MaxThreads)
 	m.hire()
 }
 

@@ -278,6 +278,9 @@ func (d *dialer) try(t target) {
 	d.nudge()
 }
 
+// ErrUnreached says that a try to connect failed; another may not.
+var ErrUnreached = errors.New("cannot be reached now")
+
 // reach connects to a target and returns who it is. A peer whose id was not
 // given with its address is asked for it anew after a failure: it may have
 // become another.
@@ -290,7 +293,7 @@ func (n *Network) reach(ctx context.Context, t target) (id peer.ID, err error) {
 	id = t.id
 	if id == "" {
 		if id, err = whois(ctx, t.addr); err != nil {
-			return "", fmt.Errorf("reach %s: %w", t.addr, err)
+			return "", fmt.Errorf("%s %w: %w", t.addr, ErrUnreached, err)
 		}
 	}
 	if id == n.host.ID() {
@@ -302,7 +305,7 @@ func (n *Network) reach(ctx context.Context, t target) (id peer.ID, err error) {
 		id = ""
 	}
 	if err != nil {
-		return id, fmt.Errorf("reach %s: %w", t.addr, err)
+		return id, fmt.Errorf("%s %w: %w", t.addr, ErrUnreached, err)
 	}
 	return id, nil
 }

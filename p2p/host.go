@@ -15,6 +15,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"github.com/libp2p/go-libp2p/x/rate"
@@ -74,13 +75,29 @@ func listen(h host.Host, addrs []string) error {
 	for _, text := range addrs {
 		addr, err := ma.NewMultiaddr(text)
 		if err != nil {
-			return fmt.Errorf("listen address %q: %w: write it like /ip4/127.0.0.1/tcp/29421", text, err)
+			return badListen(text)
 		}
-		if err := h.Network().Listen(addr); err != nil {
-			return fmt.Errorf("cannot listen on %s: %w: is another node running there? choose another address with --listen", text, err)
+		switch err := open(h, addr); {
+		case errors.Is(err, swarm.ErrNoTransport):
+			return badListen(text)
+		case err != nil:
+			return fmt.Errorf("listen on %s: %w", text, err)
 		}
 	}
 	return nil
+}
+
+func badListen(text string) error {
+	return fmt.Errorf("listen address %q: write it like /ip4/127.0.0.1/tcp/29421, or /ip4/127.0.0.1/udp/29421/quic-v1", text)
+}
+
+// open listens on one address. The network's own Listen makes text of the reason,
+// and hides what kind it is.
+func open(h host.Host, addr ma.Multiaddr) error {
+	if one, ok := h.Network().(interface{ AddListenAddr(ma.Multiaddr) error }); ok {
+		return one.AddListenAddr(addr)
+	}
+	return h.Network().Listen(addr)
 }
 
 // resources bounds what all peers, and one peer, may make us hold. The defaults

@@ -31,7 +31,7 @@ func ParsePeer(text string) (node.Peer, error) {
 func parseAddr(text string) (addr ma.Multiaddr, id peer.ID, err error) {
 	whole, err := ma.NewMultiaddr(text)
 	if err != nil {
-		return nil, "", fmt.Errorf("peer address %q: %w: write it like /ip4/192.0.2.1/tcp/29421", text, err)
+		return nil, "", fmt.Errorf("peer address %q: write it like /ip4/192.0.2.1/tcp/29421", text)
 	}
 	addr, id = peer.SplitAddr(whole)
 	if len(addr) == 0 {

@@ -452,10 +452,10 @@ func TestStartRefusals(t *testing.T) {
 	s := serve(t, w)
 	cookie := filepath.Join(t.TempDir(), "missing", ".cookie")
 	for want, cfg := range map[string]Config{
-		"stop what uses it, or choose another": {Listen: s.Addr(), User: "a", Password: "b"},
-		"nobody could call":                    {Listen: "127.0.0.1:0"},
-		"needs a password":                     {Listen: "127.0.0.1:0", User: "a"},
-		"write the cookie":                     {Listen: "127.0.0.1:0", Cookie: cookie},
+		"listen for RPC on " + s.Addr(): {Listen: s.Addr(), User: "a", Password: "b"},
+		"nobody could call":             {Listen: "127.0.0.1:0"},
+		"needs a password":              {Listen: "127.0.0.1:0", User: "a"},
+		"write the cookie":              {Listen: "127.0.0.1:0", Cookie: cookie},
 	} {
 		if _, err := Start(cfg, w.backend()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)

@@ -144,8 +144,8 @@ func stateAt(v Snapshot, height uint64) (chain.State, error) {
 	return e.State, err
 }
 
-// maxThreads is more than any machine has.
-const maxThreads = 4096
+// maxThreads is what a miner takes, and more than any machine has.
+const maxThreads = 1024
 
 func setGenerate(c *call) (any, error) {
 	threads := argOr(c, 1, int64(0))
@@ -156,7 +156,7 @@ func setGenerate(c *call) (any, error) {
 		threads = 0
 	}
 	if threads > maxThreads {
-		return nil, Errorf(InvalidParameter, "genproclimit: give at most %d threads", maxThreads)
+		return nil, Errorf(InvalidParameter, "genproclimit: %d threads are too many: give up to %d", threads, maxThreads)
 	}
 	return nil, c.Mining.Start(c.ctx, int(threads))
 }

@@ -78,7 +78,7 @@ func Start(cfg Config, b Backend) (*Server, error) {
 	}
 	listener, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("listen for RPC on %s: %w: stop what uses it, or choose another with --rpc", cfg.Listen, err)
+		return nil, fmt.Errorf("listen for RPC on %s: %w", cfg.Listen, err)
 	}
 	s := newServer(cfg, b, listener)
 	if cfg.Cookie != "" {

@@ -76,7 +76,7 @@ func Start(cfg Config) (*Server, error) {
 	}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("listen for miners on %s: %w: stop what uses it, or choose another with --stratum", address, err)
+		return nil, fmt.Errorf("listen for miners on %s: %w", address, err)
 	}
 	s := newServer(cfg, listener)
 	s.run()

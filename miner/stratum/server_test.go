@@ -416,7 +416,7 @@ func TestListen(t *testing.T) {
 	}
 	defer taken.Close()
 	w := newWorld()
-	if _, err := Start(Config{Params: w.ledger.Params, Chain: w, Listen: taken.Addr().String()}); err == nil || !strings.Contains(err.Error(), "--stratum") {
+	if _, err := Start(Config{Params: w.ledger.Params, Chain: w, Listen: taken.Addr().String()}); err == nil || !strings.Contains(err.Error(), "listen for miners on "+taken.Addr().String()) {
 		t.Errorf("on a port in use: %v", err)
 	}
 	s, err := Start(Config{Params: w.ledger.Params, Chain: w, Listen: ":0"})
