@@ -13,7 +13,7 @@ import (
 )
 
 func blockCommand() *cobra.Command {
-	return query("block {ID | HEIGHT}", "A block and its transactions", words("ID or HEIGHT"), func(cmd *cobra.Command, node *rpc.Client, args []string) error {
+	cmd := query("block {ID | HEIGHT}", "A block and its transactions", words("ID or HEIGHT"), func(cmd *cobra.Command, node *rpc.Client, args []string) error {
 		id, err := blockID(cmd, node, args[0])
 		if err != nil {
 			return err
@@ -27,6 +27,7 @@ func blockCommand() *cobra.Command {
 		}
 		return show(cmd, raw, func(out io.Writer) { sayBlock(out, &b) })
 	})
+	return positive(cmd, "height %q is below 0: the genesis has height 0")
 }
 
 // blockID reads an id, or asks for the one at a height.

@@ -30,6 +30,9 @@ func asking(cmd *cobra.Command) *cobra.Command {
 
 // dial makes a client of the node that the flags name.
 func dial(cmd *cobra.Command) (*rpc.Client, error) {
+	if err := hostPort(cmd, "rpc"); err != nil {
+		return nil, err
+	}
 	dir, err := home(cmd)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/knadh/koanf/parsers/toml/v2"
@@ -54,12 +55,49 @@ func configure(cmd *cobra.Command) error {
 	}
 	k := koanf.New(".")
 	if err := k.Load(file.Provider(path), toml.Parser()); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return unreadable(path, err)
 	}
-	if err := knownKeys(cmd.Root(), k); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+	at := func(key string) string { return fmt.Sprintf("%s, line %d", path, lineOf(path, key)) }
+	if key := unknownKey(cmd.Root(), k); key != "" {
+		return fmt.Errorf("%s: nothing is called %q%s; `cairn config init --config FILE` writes a file with every key",
+			at(key), key, didYouMean(key, knownKeys(cmd.Root()), ""))
 	}
-	return fill(cmd, k, fromFile, func(key string) string { return path + ": " + key })
+	return fill(cmd, k, fromFile, func(key string) string { return at(key) + ": " + key })
+}
+
+// unreadable names the line where a file is no TOML any more.
+func unreadable(path string, err error) error {
+	var where interface{ Position() (row, column int) }
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no config file %s: `cairn config init --config %s` writes one", path, path)
+	}
+	if !errors.As(err, &where) {
+		return fmt.Errorf("config file: %w", err)
+	}
+	row, column := where.Position()
+	return fmt.Errorf("%s, line %d, column %d: %w: write KEY = VALUE, texts in quotes", path, row, column, err)
+}
+
+// lineOf is the line of a file where a key stands, or the section that it is; 1 if
+// it is written in a way that we do not look for.
+func lineOf(path, key string) int {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return 1 // it was there a moment ago
+	}
+	at := ""
+	for i, line := range strings.Split(string(raw), "\n") {
+		line = strings.TrimSpace(line)
+		if name, section := strings.CutPrefix(line, "["); section {
+			name, _, _ = strings.Cut(name, "]")
+			at = strings.TrimSpace(name) + "."
+		}
+		name, _, _ := strings.Cut(line, "=")
+		if here := at + strings.Trim(strings.TrimSpace(name), `"'`); here == key || at == key+"." {
+			return i + 1
+		}
+	}
+	return 1
 }
 
 func fillFromEnvironment(cmd *cobra.Command) error {
@@ -148,7 +186,7 @@ func set(f *pflag.Flag, value any, from string) error {
 		}
 	default:
 		if err := f.Value.Set(fmt.Sprint(value)); err != nil {
-			return err
+			return fmt.Errorf("give %s", wantedBy(f)) // what Set says is Go's
 		}
 	}
 	f.Changed = true
@@ -187,25 +225,35 @@ func configPath(cmd *cobra.Command) (string, error) {
 	return path, nil
 }
 
-// knownKeys refuses keys that are no flag of any command: a slip of the pen must
-// not be ignored.
-func knownKeys(root *cobra.Command, k *koanf.Koanf) error {
-	known, sections := map[string]bool{}, map[string]bool{}
+// unknownKey is a key that is no flag of any command, "" if there is none: a slip of
+// the pen must not be ignored.
+func unknownKey(root *cobra.Command, k *koanf.Koanf) string {
+	known := map[string]bool{}
+	for _, key := range knownKeys(root) {
+		known[key] = true
+	}
+	sections := map[string]bool{}
+	eachCommand(root, func(cmd *cobra.Command) { sections[section(cmd)] = true })
+	for _, key := range k.Keys() {
+		if _, empty := k.Get(key).(map[string]any); !known[key] && !(empty && sections[key]) {
+			return key
+		}
+	}
+	return ""
+}
+
+// knownKeys are those that any command looks for.
+func knownKeys(root *cobra.Command) (keys []string) {
 	eachCommand(root, func(cmd *cobra.Command) {
-		sections[section(cmd)] = true
 		for _, f := range configurable(cmd) {
 			for _, key := range keysOf(cmd, f) {
-				known[key] = true
+				if !slices.Contains(keys, key) {
+					keys = append(keys, key)
+				}
 			}
 		}
 	})
-	for _, key := range k.Keys() {
-		_, empty := k.Get(key).(map[string]any)
-		if !known[key] && !(empty && sections[key]) {
-			return fmt.Errorf("nothing is called %q; `cairn config init --config FILE` writes a file with every key", key)
-		}
-	}
-	return nil
+	return keys
 }
 
 // configurable are the flags that a command takes from a file.
@@ -242,7 +290,7 @@ func params(cmd *cobra.Command) (*chain.Params, error) {
 	}
 	p, err := chain.ParseParams(raw)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w; `cairn rpc getnetworkparams` prints what such a file holds", path, err)
 	}
 	if origin(cmd, "network") != fromDefault && p.Name != text(cmd, "network") {
 		return nil, fmt.Errorf("%s describes %q, not %q: leave --network away", path, p.Name, text(cmd, "network"))

@@ -365,25 +365,6 @@ func TestKilledNodeKeepsWhatItAcknowledged(t *testing.T) {
 	}
 }
 
-func TestTwoOnOnePortOrDirectory(t *testing.T) {
-	u := newUser(t)
-	port, dir := freePort(t), filepath.Join(u.home, "one")
-	p := u.node(dir, port)
-	r := u.try("node", "--network", "regtest", "--data-dir", dir, "--rpc", "127.0.0.1:0", "--listen", "/ip4/127.0.0.1/tcp/0")
-	if r.code != 1 || !strings.Contains(r.err, fmt.Sprint(p.Process.Pid)) {
-		t.Errorf("second process on one directory: exit %d, %s", r.code, r.err)
-	}
-	r = u.try("node", "--network", "regtest", "--data-dir", dir+"2", "--rpc", "127.0.0.1:0", "--listen", "/ip4/127.0.0.1/tcp/"+port)
-	if r.code != 1 || !strings.Contains(r.err, port) || !strings.Contains(r.err, "--listen") {
-		t.Errorf("second process on one port: exit %d, %s", r.code, r.err)
-	}
-	addr := strings.TrimSpace(readFile(t, filepath.Join(dir, "rpc.addr")))
-	r = u.try("node", "--network", "regtest", "--data-dir", dir+"3", "--rpc", addr, "--listen", "/ip4/127.0.0.1/tcp/0")
-	if r.code != 1 || !strings.Contains(r.err, addr) || !strings.Contains(r.err, "--rpc") {
-		t.Errorf("second process on one RPC port: exit %d, %s", r.code, r.err)
-	}
-}
-
 func TestTwoBranchesMeet(t *testing.T) {
 	u := newUser(t)
 	a, b := filepath.Join(u.home, "a"), filepath.Join(u.home, "b")
@@ -400,23 +381,6 @@ func TestTwoBranchesMeet(t *testing.T) {
 	u.until("both follow the heavier branch", func() bool {
 		return ask[string](u, on(a, "rpc", "getbestblockhash")...) == best
 	})
-}
-
-func TestAnotherGenesisIsRefused(t *testing.T) {
-	u := newUser(t)
-	port, dir := freePort(t), filepath.Join(u.home, "one")
-	u.node(dir, port)
-	dev := filepath.Join(u.home, "dev")
-	p := u.background("node", "--network", "dev", "--data-dir", dev, "--rpc", "127.0.0.1:0",
-		"--listen", "/ip4/127.0.0.1/tcp/0", "--peer", "/ip4/127.0.0.1/tcp/"+port)
-	u.until("the stranger is told apart", func() bool { return strings.Contains(p.log.String(), "another network") })
-	if n := ask[int](u, "rpc", "getconnectioncount", "--data-dir", dev); n != 0 {
-		t.Errorf("%d peers of another network", n)
-	}
-	r := u.try("node", "--network", "dev", "--data-dir", dir+"x", "--peer", "nonsense")
-	if r.code != 1 || !strings.Contains(r.err, "nonsense") {
-		t.Errorf("a bad --peer: exit %d, %s", r.code, r.err)
-	}
 }
 
 func readFile(t *testing.T, path string) string {

@@ -90,6 +90,9 @@ func runHistory(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
+	if limit < 0 {
+		return misused(cmd, "--limit %d: give a number from 0 on; 0 is all", limit)
+	}
 	h, err := openHoard(cmd)
 	if err != nil {
 		return err

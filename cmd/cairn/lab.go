@@ -169,7 +169,7 @@ func labSendCommand() *cobra.Command {
 	cmd := inLab(&cobra.Command{
 		Use: "send [AMOUNT]", Short: "Pay from one node's wallet to another's",
 		Example: "  cairn lab send 2.5 --from node1 --to node3",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    upTo("AMOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := openLab(cmd)
 			if err != nil {
@@ -182,6 +182,7 @@ func labSendCommand() *cobra.Command {
 			return labSend(cmd.Context(), cmd, l, amount, cmd.OutOrStdout())
 		},
 	})
+	positive(cmd, negativeAmount)
 	f := cmd.Flags()
 	f.String("from", "node1", "the `NODE` whose wallet pays")
 	f.String("to", "node2", "the `NODE` whose wallet is paid")

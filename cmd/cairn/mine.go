@@ -27,13 +27,16 @@ func mineCommand() *cobra.Command {
 
 func mineStartCommand() *cobra.Command {
 	cmd := query("start", "Search for blocks", words(), func(cmd *cobra.Command, node *rpc.Client, _ []string) error {
-		threads, err := cmd.Flags().GetInt("threads")
+		n, err := cmd.Flags().GetInt("threads")
 		if err != nil {
 			return err
 		}
+		if err := threads(cmd, n); err != nil {
+			return err
+		}
 		params := []any{true}
-		if threads != 0 {
-			params = append(params, threads)
+		if n != 0 {
+			params = append(params, n)
 		}
 		if err := node.Call(cmd.Context(), "setgenerate", nil, params...); err != nil {
 			return err
@@ -68,6 +71,7 @@ func orNobody(address string) string {
 
 func mineGenerateCommand() *cobra.Command {
 	cmd := purse(query("generate N", "Find N blocks now, one after the other", words("N"), mineGenerate))
+	positive(cmd, "%q is no number of blocks: give one from 1 on")
 	cmd.Flags().String("to", "", "the `ADDRESS` that they pay (default the wallet's; without a wallet the first prefunded, where there is one)")
 	return cmd
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +22,7 @@ import (
 
 	"cairn/chain"
 	"cairn/daemon"
+	"cairn/miner"
 	"cairn/p2p"
 	"cairn/rpc"
 	"cairn/rpc/metrics"
@@ -49,6 +52,9 @@ func nodeCommand() *cobra.Command {
   cairn node --listen /ip4/127.0.0.1/tcp/29431 --rpc 127.0.0.1:29432 --data-dir second --peer /ip4/127.0.0.1/tcp/29421`,
 		Args: words(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(cmd); err != nil {
+				return err
+			}
 			return runNode(cmd, o)
 		},
 	}
@@ -69,6 +75,22 @@ func nodeCommand() *cobra.Command {
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&o.logFormat, "log-format", "text", "text or json")
 	return c
+}
+
+// check refuses what no node could do, before anything is opened.
+func (o *nodeOptions) check(cmd *cobra.Command) error {
+	if o.maxPeers < 1 {
+		return misused(cmd, "--max-peers %d: a node without peers agrees with nobody: give a number from 1 on", o.maxPeers)
+	}
+	return cmp.Or(threads(cmd, o.threads), hostPort(cmd, "rpc"), hostPort(cmd, "metrics"))
+}
+
+// threads refuses a number of searching threads that no miner takes.
+func threads(cmd *cobra.Command, n int) error {
+	if n < 0 || n > miner.MaxThreads {
+		return misused(cmd, "--threads %d: give 1 to %d, or 0 for one each core", n, miner.MaxThreads)
+	}
+	return nil
 }
 
 // runNode opens what a node needs in order, waits, and closes it in reverse.
@@ -99,7 +121,7 @@ func runNode(cmd *cobra.Command, o nodeOptions) error {
 	cfg.Store, cfg.Stop = kept, stop
 	d, err := daemon.New(cfg)
 	if err != nil {
-		return err
+		return listening(err, "--listen")
 	}
 	defer d.Close()
 	return serveNode(ctx, cmd, o, dir, d, cfg)
@@ -111,7 +133,7 @@ func serveNode(ctx context.Context, cmd *cobra.Command, o nodeOptions, dir strin
 	doors.Metrics = d.Metrics()
 	server, err := rpc.Start(doors, d.Backend())
 	if err != nil {
-		return err
+		return listening(err, "--rpc")
 	}
 	defer closeRPC(server, cfg.Logger)
 	warnOfOpenDoor(cfg.Logger, server.Addr())
@@ -120,17 +142,21 @@ func serveNode(ctx context.Context, cmd *cobra.Command, o nodeOptions, dir strin
 		return err
 	}
 	defer forget()
-	greet(cmd.OutOrStdout(), cfg.Params, cfg, dir, d.Network().Addrs(), server.Addr())
-	idle, err := serveMiners(cmd.OutOrStdout(), o.stratum, d, cfg)
+	var others bytes.Buffer // the doors that not everybody opens
+	idle, err := serveMiners(&others, o.stratum, d, cfg)
 	if err != nil {
-		return err
+		return listening(err, "--stratum")
 	}
 	defer idle()
-	dark, err := showMetrics(cmd.OutOrStdout(), o.metrics, d)
+	dark, err := showMetrics(&others, o.metrics, d)
 	if err != nil {
-		return err
+		return listening(err, "--metrics")
 	}
 	defer dark()
+	greet(cmd.OutOrStdout(), cfg.Params, cfg, dir, d.Network().Addrs(), server.Addr())
+	if _, err := others.WriteTo(cmd.OutOrStdout()); err != nil {
+		return err
+	}
 	select {
 	case <-ctx.Done():
 		cfg.Logger.Info("stopping")
@@ -224,9 +250,6 @@ func (o nodeOptions) config(p *chain.Params, dir string, log *slog.Logger) (daem
 	rate, err := parseHashrate(o.hashrate)
 	if err != nil {
 		return daemon.Config{}, err
-	}
-	if o.threads < 0 || o.maxPeers < 1 {
-		return daemon.Config{}, errors.New("--threads must not be below 0, and --max-peers not below 1")
 	}
 	cfg := daemon.Config{
 		Params: p, Mine: o.mine, Threads: o.threads, HashRate: rate, Version: version, Logger: log,

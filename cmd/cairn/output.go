@@ -8,6 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/spf13/cobra"
 
@@ -25,16 +27,39 @@ func show(cmd *cobra.Command, result any, say func(io.Writer)) error {
 	} else {
 		say(&b)
 	}
-	_, err := b.WriteTo(cmd.OutOrStdout())
+	_, err := io.WriteString(cmd.OutOrStdout(), printable(b.String()))
 	return err
+}
+
+// printable is text that a terminal shows and does not obey, whoever wrote what is
+// in it: all but line ends that is not to be seen is escaped, as JSON has it.
+func printable(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '\n' || unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
 }
 
 // writeJSON writes a value and a line's end; without an indent it is one line.
 func writeJSON(w io.Writer, v any, indent string) error {
-	e := json.NewEncoder(w)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", indent)
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, printable(b.String()))
+	return err
 }
 
 // A table is rows of words that stand under each other.

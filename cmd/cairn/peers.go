@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -68,7 +69,13 @@ func sayPeers(out io.Writer, peers []rpc.Peer) {
 func changePeers(use, short string, args cobra.PositionalArgs, change func(args []string) (method string, params []any, said string)) *cobra.Command {
 	return query(use, short, args, func(cmd *cobra.Command, node *rpc.Client, args []string) error {
 		method, params, said := change(args)
-		if err := node.Call(cmd.Context(), method, nil, params...); err != nil {
+		err := node.Call(cmd.Context(), method, nil, params...)
+		switch {
+		case method == "addnode" && errors.Is(err, rpc.NotConnected.Err()):
+			return &unknownError{fmt.Errorf("%w; `cairn peers` shows when it is there, `cairn peers forget %s` ends it", err, args[0])}
+		case method == "disconnectnode" && errors.Is(err, rpc.NotConnected.Err()):
+			return fmt.Errorf("no peer is called %q: `cairn peers` lists their ids and addresses", args[0])
+		case err != nil:
 			return err
 		}
 		return did(cmd, said)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/mdp/qrterminal/v3"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"cairn/chain"
 	"cairn/rpc"
@@ -107,7 +106,7 @@ func walletRequestCommand() *cobra.Command {
 		Args:    upTo("AMOUNT"),
 		RunE:    runRequest,
 	})
-	cmd.SetFlagErrorFunc(negative)
+	positive(cmd, negativeAmount)
 	cmd.Flags().String("label", "", "a `NAME` for who is paid")
 	cmd.Flags().String("message", "", "a `TEXT` on what for; it is in the request, not in the chain")
 	cmd.Flags().Bool("qr", false, "draw the code even where this is no terminal")
@@ -156,15 +155,6 @@ func (v *invoice) payAt(cmd *cobra.Command) error {
 	a, err := w.NextAddress(wallet.Receive)
 	v.Address = p.FormatAddress(a)
 	return err
-}
-
-// negative tells a person who typed an amount below 0 so: flags begin like it.
-func negative(cmd *cobra.Command, err error) error {
-	strange := (*pflag.NotExistError)(nil)
-	if errors.As(err, &strange) && strings.Trim(strange.GetSpecifiedShortnames(), ".0123456789") == "" && strange.GetSpecifiedShortnames() != "" {
-		err = fmt.Errorf("amount \"-%s\" is negative: give a number of CRN above 0", strange.GetSpecifiedShortnames())
-	}
-	return &usageError{cmd, err}
 }
 
 // someAmount reads an amount above 0.

@@ -30,7 +30,20 @@ func run(args []string) int {
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends us at once
 	root := rootCommand()
 	root.SetArgs(args)
-	return report(root.ErrOrStderr(), root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = stoppedBy(err)
+	}
+	return report(root.ErrOrStderr(), err)
+}
+
+// stoppedBy says that the user ended a command. Whether a payment was sent may be
+// open all the same, and is said.
+func stoppedBy(err error) error {
+	if open := (*unknownError)(nil); errors.As(err, &open) {
+		return err
+	}
+	return &unknownError{errors.New("interrupted: nothing is known of what was asked for last")}
 }
 
 // report says what went wrong, and turns it into an exit code.
@@ -40,7 +53,7 @@ func report(w io.Writer, err error) int {
 	}
 	silent := (*verdictError)(nil)
 	if !errors.As(err, &silent) {
-		fmt.Fprintf(w, "cairn: %v\n", err)
+		fmt.Fprintf(w, "cairn: %s\n", printable(err.Error()))
 	}
 	if usage := (*usageError)(nil); errors.As(err, &usage) {
 		fmt.Fprintf(w, "Usage: %s\n`%s --help` tells more.\n", usageLine(usage.cmd), usage.cmd.CommandPath())
@@ -98,7 +111,7 @@ func rootCommand() *cobra.Command {
 	grouped(root, "program", "The program itself:", configCommand(), versionCommand(), manCommand())
 	root.SetHelpCommandGroupID("program")
 	root.SetCompletionCommandGroupID("program")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd, err} })
+	root.SetFlagErrorFunc(badFlag)
 	eachCommand(root, blameArguments)
 	return root
 }
@@ -137,8 +150,8 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	cmd.SuggestionsMinimumDistance = slips
 	hint := ""
-	cmd.SuggestionsMinimumDistance = 2 // letters
 	if close := cmd.SuggestionsFor(args[0]); len(close) > 0 {
 		hint = fmt.Sprintf("; did you mean %q?", strings.Join(close, `" or "`))
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -11,13 +12,18 @@ import (
 )
 
 func rpcCommand() *cobra.Command {
-	return asking(&cobra.Command{
+	cmd := asking(&cobra.Command{
 		Use: "rpc METHOD [ARGUMENT…]", Short: "Call any method of the node, with Bitcoin's names",
 		Long: "Calls a method of the node and prints its result. Arguments are read as the method\n" +
 			"wants them: text as it stands, everything else as JSON; name=value gives one by\n" +
 			"name. `cairn rpc help` lists the methods. Put -- before arguments that begin with -.",
 		Example: "  cairn rpc getblockhash 0\n  cairn rpc getblock verbosity=2 blockhash=ID",
-		Args:    cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("METHOD is missing: `cairn rpc help` lists them")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			params, err := rpc.Arguments(args[0], args[1:])
 			if err != nil {
@@ -34,6 +40,7 @@ func rpcCommand() *cobra.Command {
 			return show(cmd, raw, func(out io.Writer) { sayRaw(out, raw) })
 		},
 	})
+	return positive(cmd, "%q begins like a flag: put -- before arguments that begin with -")
 }
 
 // sayRaw prints any result: text as it stands, the rest as JSON.

@@ -32,7 +32,7 @@ func sendCommand() *cobra.Command {
 		},
 		RunE: runSend,
 	}))
-	cmd.SetFlagErrorFunc(negative)
+	positive(cmd, negativeAmount)
 	passphraseFlag(cmd)
 	feeRateFlags(cmd)
 	f := cmd.Flags()

@@ -162,7 +162,7 @@ func TestSendRefuses(t *testing.T) {
 	pay(somebody(), "0").wants(t, failed, "pays nobody", "Usage: cairn send")
 	pay(somebody(), "-1").wants(t, failed, `amount "-1" is negative`, "Usage: cairn send")
 	pay(somebody(), "-1.5").wants(t, failed, `amount "-1.5" is negative`)
-	pay(somebody(), "1", "-x").wants(t, failed, "unknown shorthand flag")
+	pay(somebody(), "1", "-x").wants(t, failed, "no flag -x")
 	pay(somebody(), "92233720369").wants(t, failed, "too large: the most is")
 	pay(somebody(), "99999999999999999999999").wants(t, failed, "too large")
 	pay(somebody(), "1", "--fee-rate", "999999999999").wants(t, failed, "give a lower one")

@@ -90,7 +90,7 @@ func notes(cmd *cobra.Command) func(string) {
 	if yes(cmd, "json") {
 		return func(string) {}
 	}
-	return func(s string) { fmt.Fprintln(cmd.ErrOrStderr(), s) }
+	return func(s string) { fmt.Fprintln(cmd.ErrOrStderr(), printable(s)) }
 }
 
 // waiting is one wait for agreement.
@@ -123,19 +123,23 @@ type waited struct {
 	Conflict *chain.Hash    `json:"conflict,omitempty"`
 	Reason   string         `json:"reason,omitempty"`
 	Seconds  rpc.Seconds    `json:"seconds"`
+	Stopped  bool           `json:"interrupted,omitempty"` // by the user, before the time was up
 }
 
 // run looks again and again until the result is clear or the time is up. An
 // error means that the node could not even be asked once, or refuses.
 func (w *waiting) run(ctx context.Context) (end waited, err error) {
-	began := time.Now()
+	began, user := time.Now(), ctx
 	if w.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, w.timeout)
 		defer cancel()
 	}
 	last, said := waited{ID: w.id, Result: unseen, Confirmations: w.depth}, ""
-	defer func() { end.Seconds = rpc.Seconds(time.Since(began)) }()
+	defer func() {
+		end.Seconds = rpc.Seconds(time.Since(began))
+		end.Stopped = user.Err() != nil && (end.Result == pending || end.Result == unseen)
+	}()
 	for asked := false; ; {
 		now, err := w.look(ctx)
 		switch {
@@ -239,17 +243,20 @@ func (w *waited) exit() error {
 
 // say tells people how it ended, and who was counted.
 func (w *waited) say(out io.Writer) {
-	after := "after " + span(time.Duration(w.Seconds))
+	after, over := "after "+span(time.Duration(w.Seconds)), "timed out"
+	if w.Stopped {
+		over = "interrupted"
+	}
 	switch w.Result {
 	case unseen:
-		fmt.Fprintf(out, "unknown %s: the node has never seen %v; is the id right, and its network the same?\n", after, w.ID)
+		fmt.Fprintf(out, "%s %s: the node has never seen %v; is the id right, and its network the same?\n", over, after, w.ID)
 		return
 	case ruledOut:
 		fmt.Fprintf(out, "ruled out %s: %s\n", after, w.Reason)
 	case agreed:
 		fmt.Fprintf(out, "%s %s\n", w.progress(nil), after)
 	case pending:
-		fmt.Fprintf(out, "timed out %s: %s, %d needed\n", after, w.progress(nil), w.Need)
+		fmt.Fprintf(out, "%s %s: %s, %d needed; the same command goes on waiting\n", over, after, w.progress(nil), w.Need)
 		if w.Reason != "" {
 			fmt.Fprintf(out, "  %s\n", w.Reason)
 		}

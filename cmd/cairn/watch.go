@@ -54,6 +54,9 @@ func runWatch(cmd *cobra.Command, args []string) error {
 	if w.until, err = cmd.Flags().GetInt64("until"); err != nil {
 		return err
 	}
+	if w.until < 0 {
+		return misused(cmd, "--until %d: give a depth from 0 on; 0 is for ever", w.until)
+	}
 	if onScreen(cmd) {
 		return watchLive(cmd, &w)
 	}
@@ -66,7 +69,7 @@ func runWatch(cmd *cobra.Command, args []string) error {
 		}
 		var b bytes.Buffer
 		c.say(&b)
-		_, err := b.WriteTo(cmd.OutOrStdout())
+		_, err := io.WriteString(cmd.OutOrStdout(), printable(b.String()))
 		return err
 	})
 }
