@@ -14,12 +14,12 @@ import (
 func (u *user) refused(code int, typed string, says ...string) {
 	u.Helper()
 	r := u.try(strings.Fields(typed)...)
-	u.Logf("$ cairn %s\n%s[exit %d]", typed, r.err, r.code)
+	u.Logf("$ cairn %s\n%s%s[exit %d]", typed, r.out, r.err, r.code)
 	if r.code != code {
 		u.Errorf("cairn %s: exit %d, want %d", typed, r.code, code)
 	}
 	for _, words := range says {
-		if !strings.Contains(r.err, words) {
+		if !strings.Contains(r.out+r.err, words) {
 			u.Errorf("cairn %s: nothing says %q", typed, words)
 		}
 	}
@@ -56,7 +56,7 @@ func TestRefusalsOfRealNodes(t *testing.T) {
 	u.refused(2, "tx "+none+" --data-dir one", "the node has never seen "+none)
 	u.refused(2, "block "+none+" --data-dir one", "the node knows no block "+none)
 	u.refused(2, "block 99999 --data-dir one", "no block at height 99999")
-	u.refused(2, "wait "+none+" --timeout 100ms --data-dir one", "has not seen it yet")
+	u.refused(2, "wait "+none+" --timeout 100ms --data-dir one", "timed out after", "the node has never seen "+none)
 	u.refused(1, "rpc generatetoaddress 1 nonsense --data-dir one", `"nonsense" is no address`)
 	u.refused(1, "mine start --threads 5000 --data-dir one", "give 1 to 1024")
 	if err := os.Remove(filepath.Join("one", ".cookie")); err != nil {

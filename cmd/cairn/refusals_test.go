@@ -268,7 +268,7 @@ func TestRefusalsOfControlCharacters(t *testing.T) {
 	f.always("help", evil)
 	tx := id("old").String()
 	for _, typed := range []string{
-		"peers", "status", "mine status", "tx " + tx, "block 41", "watch --lines --until 1 " + tx, "wait --timeout 1ms " + tx, "rpc help", "rpc getpeerinfo",
+		"peers", "status", "mine status", "tx " + tx, "block 41", "watch --lines --until 1 " + tx, "wait " + tx, "rpc help", "rpc getpeerinfo",
 	} {
 		for _, more := range []string{"", " --json"} {
 			s := f.run(t, strings.Fields(typed+more)...)
