@@ -19,8 +19,8 @@ import (
 // Backend is the node as its RPC server sees it.
 func (d *Daemon) Backend() rpc.Backend {
 	return rpc.Backend{
-		Params: d.p, Open: d.snapshot, Pool: pool{d}, Network: network{d},
-		Mining: mining{d}, Branches: branches{d}, Convergence: agreement{d}, Control: control{d},
+		Params: d.p, Open: d.snapshot, Pool: pool{d}, Network: network{d}, Book: book{d},
+		Mining: mining{d}, Branches: branches{d}, Convergence: agreement{d}, Control: control{d}, Upkeep: upkeep{d},
 		Work: d.offered(), Record: record{d}, Events: d.told,
 	}
 }
@@ -60,33 +60,47 @@ func (m *moment) Entry(id chain.Hash) (node.Entry, error) {
 }
 
 // Tips are the ends of all branches, this moment's tip first.
-func (m *moment) Tips() ([]node.Entry, error) {
+func (m *moment) Tips() ([]rpc.Branch, error) {
 	var leaves []node.Entry
 	if err := m.d.loop.do(m.d.life, func(chain.Time) { leaves = m.d.loop.node.Leaves() }); err != nil {
+		return nil, err
+	}
+	lived, err := m.d.lived()
+	if err != nil {
 		return nil, err
 	}
 	tip, err := m.Tip()
 	if err != nil {
 		return nil, err
 	}
-	tips := []node.Entry{tip}
+	tips := []rpc.Branch{{Entry: tip, Connected: true}}
 	for _, l := range leaves {
 		if l.State.ID == tip.State.ID {
 			continue
 		}
-		e, err := m.Reader.Entry(l.State.ID)
-		switch {
-		case err == nil && l.Status != node.Condemned:
-			l.Status = e.Status
-		case err == nil: // ruled out since, or by a person, which the store does not know
-		case !errors.Is(err, node.ErrUnknown):
+		if l.Status, err = m.statusOf(l); err != nil {
 			return nil, err
-		case l.Status == node.Complete:
-			l.Status = node.Headed
 		}
-		tips = append(tips, l)
+		undone := func(r rpc.ReorgRecord) bool { return slices.Contains(r.Undone, l.State.ID) }
+		tips = append(tips, rpc.Branch{Entry: l, Connected: slices.ContainsFunc(lived, undone)})
 	}
 	return tips, nil
+}
+
+// statusOf is the status that a leaf of the tree had at this moment.
+func (m *moment) statusOf(l node.Entry) (node.Status, error) {
+	e, err := m.Reader.Entry(l.State.ID)
+	switch {
+	case err == nil && l.Status != node.Condemned:
+		return e.Status, nil
+	case err == nil: // ruled out since, or by a person, which the store does not know
+		return l.Status, nil
+	case !errors.Is(err, node.ErrUnknown):
+		return l.Status, err
+	case l.Status == node.Complete:
+		return node.Headed, nil
+	}
+	return l.Status, nil
 }
 
 func transport(addr string) string {
@@ -241,9 +255,9 @@ func (n network) Local() rpc.Local {
 	}
 }
 
-// Connect dials a peer. Tried once, one that was wanted before stays so.
-func (n network) Connect(ctx context.Context, address string, keep bool) error {
-	keep = keep || slices.ContainsFunc(n.d.net.Wanted(), func(w p2p.Wanted) bool { return w.Addr == address })
+// Connect dials a peer once. One that was wanted before stays so.
+func (n network) Connect(ctx context.Context, address string) error {
+	keep := n.d.wanted(address)
 	err := n.d.net.Connect(ctx, address)
 	switch {
 	case !keep:
@@ -253,9 +267,6 @@ func (n network) Connect(ctx context.Context, address string, keep bool) error {
 	}
 	return err
 }
-
-// Forget dials an address no more.
-func (n network) Forget(address string) error { return n.d.net.Forget(address) }
 
 // Disconnect cuts a peer off.
 func (n network) Disconnect(peer string) error { return n.d.net.Disconnect(peer) }

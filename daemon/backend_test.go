@@ -11,6 +11,7 @@ import (
 	"cairn/chain/chaintest"
 	"cairn/mempool"
 	"cairn/node"
+	"cairn/rpc"
 )
 
 func TestSubmitTwiceAndTwoSpends(t *testing.T) {
@@ -95,23 +96,23 @@ func TestConnectOnceAndForGood(t *testing.T) {
 	p := chain.Regtest()
 	a, b := start(t, p), start(t, p)
 	n := a.Backend.Network
-	if err := n.Connect(t.Context(), "nowhere", false); err == nil {
+	if err := n.Connect(t.Context(), "nowhere"); err == nil {
 		t.Error("connected to nowhere")
 	}
-	if err := n.Connect(t.Context(), a.addr(), false); err == nil {
+	if err := n.Connect(t.Context(), a.addr()); err == nil {
 		t.Error("connected to itself")
 	}
-	if err := n.Connect(t.Context(), b.addr(), false); err != nil {
+	if err := n.Connect(t.Context(), b.addr()); err != nil {
 		t.Fatal(err)
 	}
 	linked(t, 1, a, b)
 	if a.peers()[0].Named {
 		t.Error("tried once, and wanted for good")
 	}
-	if err := n.Connect(t.Context(), b.addr(), true); err != nil {
+	if err := a.Book.Add(b.addr()); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.Connect(t.Context(), b.addr(), false); err != nil {
+	if err := n.Connect(t.Context(), b.addr()); err != nil {
 		t.Fatal(err)
 	}
 	if !a.peers()[0].Named {
@@ -121,6 +122,46 @@ func TestConnectOnceAndForGood(t *testing.T) {
 		t.Fatal(err)
 	}
 	linked(t, 0, a, b)
+}
+
+// An address is dialled from the moment it is added, whether anybody answers there
+// or not.
+func TestAddressesAreAddedUpOrDown(t *testing.T) {
+	p := chain.Regtest()
+	a, b := start(t, p), start(t, p)
+	const nobody = "/ip4/127.0.0.1/tcp/1"
+	if err := errors.Join(a.Book.Add(nobody), a.Book.Add(b.addr())); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Book.Add(b.addr()); !errors.Is(err, rpc.AlreadyAdded.Err()) {
+		t.Errorf("added twice: %v", err)
+	}
+	for _, bad := range []string{"nowhere", a.addr()} {
+		if err := a.Book.Add(bad); err == nil || errors.Is(err, rpc.AlreadyAdded.Err()) {
+			t.Errorf("added %s: %v", bad, err)
+		}
+	}
+	linked(t, 1, a, b)
+	list := a.Book.Added()
+	if len(list) != 2 || list[0].Address != nobody || list[0].Connected || !list[1].Connected {
+		t.Fatalf("added: %+v", list)
+	}
+	if at := list[1].Addresses; len(at) != 1 || at[0] != (rpc.AddedAddress{Address: b.addr(), Direction: "outbound"}) {
+		t.Errorf("connected by %+v", at)
+	}
+	until(t, "a remembers where it met b", func() bool {
+		known := a.Book.Known()
+		return len(known) == 1 && known[0].Multiaddr == b.addr() && known[0].Time > 0
+	})
+	if err := a.Book.Forget(nobody); err != nil {
+		t.Error(err)
+	}
+	if err := a.Book.Forget(nobody); !errors.Is(err, rpc.NotAdded.Err()) {
+		t.Errorf("forgotten twice: %v", err)
+	}
+	if len(b.Book.Added()) != 0 {
+		t.Errorf("b was asked for nobody and has %v", b.Book.Added())
+	}
 }
 
 // Snapshots are taken while a miner is at work. Whatever one says fits the rest
@@ -151,14 +192,14 @@ func TestSnapshotsAgreeWithThemselves(t *testing.T) {
 			t.Errorf("at height %d the miner owns %d coins (%v)", last, len(coins), err)
 		}
 		tips, err := s.Tips()
-		if err != nil || len(tips) == 0 || tips[0] != tip {
+		if err != nil || len(tips) == 0 || tips[0].Entry != tip {
 			t.Errorf("tips %v at %v (%v)", tips, tip, err)
 		}
 		for _, e := range tips {
 			if _, err := s.Body(e.State.ID); (err == nil) != (e.Status == node.Complete) {
 				t.Errorf("a tip of status %d has a body: %v", e.Status, err)
 			}
-			if same, err := s.Entry(e.State.ID); err != nil || same != e {
+			if same, err := s.Entry(e.State.ID); err != nil || same != e.Entry {
 				t.Errorf("entry %v, tip %v (%v)", same, e, err)
 			}
 		}

@@ -94,7 +94,7 @@ func TestNamedPeersCountUpOrDown(t *testing.T) {
 		t.Errorf("a named peer that is down: %+v in %+v", o, got)
 	}
 	for _, addr := range []string{nobody, cfg.Network.Peers[1]} {
-		if err := a.Backend.Network.Forget(addr); err != nil {
+		if err := a.Book.Forget(addr); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -43,6 +43,8 @@ type Config struct {
 	HashRate float64 // hashes a second, 0 is no limit
 	Version  string
 	Logger   *slog.Logger
+	Logs     Logs                                                                 // what of it may change while the node runs; nil: nothing
+	Place    string                                                               // where Store keeps things, to tell people; may be empty
 	Clock    func() time.Time                                                     // nil is the machine's
 	Player   func(*node.Node) node.Player                                         // nil: an honest one
 	Open     func(context.Context, p2p.Config, p2p.Handler) (*p2p.Network, error) // nil: p2p.New; tests hand in hosts of their own
@@ -69,6 +71,7 @@ type Daemon struct {
 	guests    guests
 	keep      keeper
 	herald    herald
+	story     story
 	chronicle *chronicle
 	meter     *meter
 	told      *rpc.Feed
@@ -170,6 +173,9 @@ func (d *Daemon) newLoop() (*loop, error) {
 	}
 	d.herald = newHerald(n)
 	d.chronicle.begin(n)
+	if err := d.story.load(d.cfg.Store); err != nil {
+		return nil, err
+	}
 	var player node.Player = n
 	if d.cfg.Player != nil {
 		player = d.cfg.Player(n)

@@ -24,6 +24,7 @@ type herald struct {
 	reorgs  uint64     // the next one to tell
 	changes uint64     // of the pool, likewise
 	claims  map[node.Peer]chain.Hash
+	lived   []node.Reorg // that the last look found
 }
 
 func newHerald(n *node.Node) herald {
@@ -48,11 +49,13 @@ func (d *Daemon) proclaim() {
 		err := d.loop.do(d.life, func(now chain.Time) {
 			list, more = d.herald.look(d.loop.node)
 			d.chronicle.watch(now, d.loop.node, counted)
+			d.story.note(d.herald.lived)
 		})
 		if err != nil {
 			return
 		}
 		d.remember(list)
+		d.keepStory()
 		d.meter.tell(list)
 		d.told.Tell(list...)
 		if more {
@@ -88,7 +91,7 @@ func gapOf(why string) rpc.Event {
 // that way is forgotten, lookUp leads on.
 func (h *herald) lookBack(n *node.Node, list []rpc.Event) []rpc.Event {
 	reorgs, next := n.Reorgs(h.reorgs)
-	h.reorgs = next
+	h.reorgs, h.lived = next, reorgs
 	for _, r := range reorgs {
 		if way, ok := h.way(n, r.From.ID); ok {
 			list = connected(n, list, way)
@@ -165,20 +168,25 @@ func (h *herald) lookAround(n *node.Node, list []rpc.Event) []rpc.Event {
 func reorgOf(r node.Reorg) rpc.ReorgEvent {
 	e := rpc.ReorgEvent{
 		Depth: len(r.Undone), Ancestor: rpc.BlockName{ID: r.Fork.ID, Height: r.Fork.Height},
-		Undone: r.Undone, Applied: r.Applied, Txs: []rpc.TxFate{},
-		More: max(0, len(r.Fates)-rpc.MaxFates),
+		Undone: r.Undone, Applied: r.Applied, More: max(0, len(r.Fates)-rpc.MaxFates),
 	}
 	if e.Applied == nil {
 		e.Applied = []chain.Hash{} // a branch was ruled out
 	}
-	for _, f := range r.Fates[:len(r.Fates)-e.More] {
+	e.Txs = fatesOf(r.Fates[:len(r.Fates)-e.More])
+	return e
+}
+
+func fatesOf(fates []mempool.Fate) []rpc.TxFate {
+	list := []rpc.TxFate{}
+	for _, f := range fates {
 		fate := rpc.TxFate{ID: f.Tx.ID(), Fate: string(f.Reason), By: named(f.By), Block: named(f.Block)}
 		if f.Why != nil {
 			fate.Why = f.Why.Error()
 		}
-		e.Txs = append(e.Txs, fate)
+		list = append(list, fate)
 	}
-	return e
+	return list
 }
 
 func changeOf(c mempool.Change) rpc.Event {

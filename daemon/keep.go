@@ -37,11 +37,13 @@ type kept struct {
 	own bool
 }
 
-// keeper writes what waits; only its goroutine touches its fields, but asks.
+// keeper writes what waits; only its goroutine touches its fields, but asks and
+// saves.
 type keeper struct {
 	asks   chan keepAsk
-	places [][]chain.Hash // the own transactions in each value
-	next   int            // the place to look at first
+	saves  chan chan error // each for who wants the pool on disk; has room for one
+	places [][]chain.Hash  // the own transactions in each value
+	next   int             // the place to look at first
 	held   map[chain.Hash]bool
 	pieces int    // values of the pool on disk
 	seq    uint64 // of the pool as it was written
@@ -53,7 +55,7 @@ type keepAsk struct {
 }
 
 func newKeeper() keeper {
-	return keeper{asks: make(chan keepAsk, maxGroup), held: map[chain.Hash]bool{}}
+	return keeper{asks: make(chan keepAsk, maxGroup), saves: make(chan chan error), held: map[chain.Hash]bool{}}
 }
 
 // keepOwn returns when a payment of our own is on disk.
@@ -88,8 +90,10 @@ func (d *Daemon) keepPool() {
 			return
 		case ask := <-d.keep.asks:
 			d.keepGroup(ask)
+		case done := <-d.keep.saves:
+			done <- d.keepNow()
 		case <-every.C:
-			d.keepNow()
+			_ = d.keepNow()
 		}
 	}
 }
@@ -190,7 +194,7 @@ func settled(n *node.Node, ids []chain.Hash) bool {
 	return true
 }
 
-func (d *Daemon) keepNow() {
+func (d *Daemon) keepNow() error {
 	var all []mempool.Entry
 	var seq uint64
 	err := d.loop.do(d.life, func(chain.Time) {
@@ -199,19 +203,20 @@ func (d *Daemon) keepNow() {
 		}
 	})
 	if err == nil && seq != d.keep.seq {
-		d.writeEntries(all, seq)
+		err = d.writeEntries(all, seq)
 	}
+	return err
 }
 
 func (d *Daemon) writePool(p *mempool.Pool) {
 	if p.Seq() != d.keep.seq {
-		d.writeEntries(p.All(), p.Seq())
+		_ = d.writeEntries(p.All(), p.Seq())
 	}
 }
 
 // writeEntries replaces the pool on disk. A crash in between leaves some of both,
 // each of which is judged anew.
-func (d *Daemon) writeEntries(all []mempool.Entry, seq uint64) {
+func (d *Daemon) writeEntries(all []mempool.Entry, seq uint64) error {
 	var raw []byte
 	n := 0
 	put := func(value []byte) (err error) {
@@ -235,9 +240,10 @@ func (d *Daemon) writeEntries(all []mempool.Entry, seq uint64) {
 	}
 	if err != nil {
 		d.log.Warn("the pool was not written", "err", err)
-		return
+		return err
 	}
 	d.keep.pieces, d.keep.seq = count, seq
+	return nil
 }
 
 func appendKept(b []byte, tx chain.CheckedTx, own bool) []byte {

@@ -133,16 +133,12 @@ func (r record) Depths(id chain.Hash, tips []chain.Hash) (rpc.TxDepths, error) {
 
 // Reorgs are the reorganisations that are remembered, newest first.
 func (r record) Reorgs() (list []rpc.ReorgRecord) {
-	_ = r.d.loop.do(r.d.life, func(chain.Time) {
-		past, _ := r.d.loop.node.Reorgs(0)
-		for _, p := range slices.Backward(past) {
-			list = append(list, rpc.ReorgRecord{
-				At: int64(p.Time), ReorgEvent: reorgOf(p),
-				From: rpc.BlockName{ID: p.From.ID, Height: p.From.Height}, To: rpc.BlockName{ID: p.To.ID, Height: p.To.Height},
-				LostWork: p.From.Work.Minus(p.Fork.Work), WonWork: p.To.Work.Minus(p.Fork.Work),
-			})
-		}
-	})
+	past, _ := r.d.lived()
+	for _, p := range slices.Backward(past) {
+		p.More = max(0, len(p.Txs)-rpc.MaxFates)
+		p.Txs = p.Txs[:len(p.Txs)-p.More]
+		list = append(list, p)
+	}
 	return list
 }
 

@@ -31,16 +31,16 @@ func (n *Network) Want(text string) error {
 	return nil
 }
 
-// wants tells whether a target that is no spare one matches.
+// wants tells whether a target matches that was asked for.
 func (d *dialer) wants(match func(*target) bool) (found bool) {
-	d.each(func(t *target) { found = found || !t.spare && match(t) })
+	d.each(func(t *target) { found = found || match(t) })
 	return found
 }
 
-// Known is an address at which we reached a peer of our network.
+// Known is an address of a peer of our network, as far as we know.
 type Known struct {
 	Addr string    // with the peer's id
-	Seen time.Time // when we were last connected to it
+	Seen time.Time // when we were last connected to it; zero: never
 }
 
 // Known lists the addresses that we remember, the newest first.
@@ -48,7 +48,7 @@ func (n *Network) Known() []Known {
 	list := n.memory.list()
 	known := make([]Known, len(list))
 	for i, r := range list {
-		known[i] = Known(r)
+		known[i] = Known{Addr: r.Addr, Seen: r.Seen}
 	}
 	return known
 }

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"cairn/chain"
@@ -18,21 +19,26 @@ type Backend struct {
 	Open        func() (Snapshot, error)
 	Pool        Pool
 	Network     Network
+	Book        Book
 	Mining      Mining
 	Branches    Branches
 	Convergence Convergence
 	Control     Control
+	Upkeep      Upkeep
 	Work        Work   // nil: this node hands out no work
 	Record      Record // nil: nothing of the past is told
 	Events      *Feed  // what /events tells; nil: there is no such path
 
-	desk *desk // of Work, made by the server
+	desk   *desk   // of Work, made by the server
+	roll   *roll   // of the calls under way, likewise
+	counts *counts // of transactions, likewise
+	log    *slog.Logger
 }
 
 func (b *Backend) check() error {
 	switch {
 	case b.Params == nil, b.Open == nil, b.Pool == nil, b.Network == nil,
-		b.Mining == nil, b.Branches == nil, b.Convergence == nil, b.Control == nil:
+		b.Book == nil, b.Mining == nil, b.Branches == nil, b.Convergence == nil, b.Control == nil, b.Upkeep == nil:
 		return errors.New("rpc: a part of the backend is missing")
 	}
 	return nil
@@ -52,7 +58,14 @@ type Chain interface {
 	Entry(chain.Hash) (node.Entry, error)        // any header of the tree, else node.ErrUnknown
 	At(height uint64) (chain.Hash, error)        // on the best chain, else node.ErrUnknown
 	Body(chain.Hash) (chain.CheckedBlock, error) // of a complete entry, the genesis included, else node.ErrUnknown
-	Tips() ([]node.Entry, error)                 // the end of every branch, headers without bodies and condemned ones included
+	Diff(chain.Hash) (chain.Diff, error)         // of a block on the best chain, else node.ErrUnknown
+	Tips() ([]Branch, error)                     // every branch, headers without bodies and condemned ones included
+}
+
+// Branch is the end of a branch.
+type Branch struct {
+	node.Entry
+	Connected bool // it was our tip, now or before: every rule holds for it
 }
 
 // Index finds what blocks hold.
@@ -63,6 +76,8 @@ type Index interface {
 	// History lists what transactions of the best chain did to an address, newest
 	// first, at most most of them, all below a place.
 	History(a chain.Address, below Place, most int) ([]Deed, error)
+	// TxCount is the number of transactions in a body, the coinbase included.
+	TxCount(block chain.Hash) (int, error)
 	// SetInfo reads every unspent coin.
 	SetInfo(context.Context) (SetInfo, error)
 }
@@ -85,10 +100,17 @@ type Pool interface {
 type Network interface {
 	Peers() []Peer
 	Local() Local
-	Connect(ctx context.Context, address string, keep bool) error // a multiaddr; keep means redial when it is lost
-	Forget(address string) error                                  // no more redialling; an open connection stays
-	Disconnect(peer string) error                                 // by peer id
-	SetActive(context.Context, bool) error                        // false closes every connection and opens none
+	Connect(ctx context.Context, address string) error // a multiaddr, once
+	Disconnect(peer string) error                      // by peer id
+	SetActive(context.Context, bool) error             // false closes every connection and opens none
+}
+
+// Book is the addresses that we know.
+type Book interface {
+	Add(address string) error    // and dial it from now on, again and again; code AlreadyAdded if it stands there
+	Forget(address string) error // no more redialling; an open connection stays; code NotAdded
+	Added() []AddedNode          // those that somebody asked for, in order
+	Known() []KnownNode          // those of peers that we remember, the newest first
 }
 
 // Mining is our own search for blocks.
@@ -129,6 +151,15 @@ type Work interface {
 type Convergence interface {
 	Tx(chain.Hash) (Agreement, error)
 	Block(chain.Hash) (Agreement, error)
+}
+
+// Upkeep is for whoever looks after the node.
+type Upkeep interface {
+	SavePool(context.Context) (path string, err error) // what waits is on disk when it returns
+	// Logged tells of each part of the program whether it logs what only a debugger
+	// wants.
+	Logged() map[string]bool
+	SetLogged(part string, on bool) error // a part that Logged names
 }
 
 // Control is the running program.

@@ -52,8 +52,46 @@ func (m *method) help() string {
 		}
 		fmt.Fprintf(&b, "%d. %s (%s, %s) %s\n", i+1, p.name, p.kind.name, need, p.doc)
 	}
-	b.WriteString("\nResult:\n" + outline(m.result, "") + "\n")
+	b.WriteString("\nResult:\n" + outline(m.result, "") + "\n\nExamples:\n" + m.examples())
 	return b.String()
+}
+
+// examples are the same call as a command of ours and as an HTTP request.
+func (m *method) examples() string {
+	words := m.exampleWords()
+	params, err := m.arrange(words)
+	if err != nil {
+		panic(err) // the table's own words
+	}
+	line := "> cairn rpc " + m.name
+	for _, w := range words {
+		line += " " + shellWord(w)
+	}
+	return fmt.Sprintf("%s\n> curl -u \"$(cat .cookie)\" -d '{\"id\": 1, \"method\": %q, \"params\": %s}' http://127.0.0.1:29422/\n", line, m.name, params)
+}
+
+// exampleWords are those of every parameter that must be there, and of others
+// that have one of their own.
+func (m *method) exampleWords() (words []string) {
+	for _, p := range m.params {
+		switch {
+		case p.example != "":
+			words = append(words, p.example)
+		case !p.optional:
+			words = append(words, p.kind.example)
+		default:
+			return words
+		}
+	}
+	return words
+}
+
+// shellWord quotes a word where a shell would take it apart.
+func shellWord(w string) string {
+	if strings.ContainsAny(w, " []{}\"*$") {
+		return "'" + w + "'"
+	}
+	return w
 }
 
 // outline shows the JSON form of a result's type.

@@ -11,28 +11,38 @@ import (
 
 // A kind is the type of a parameter: what help calls it, and how it is read.
 type kind struct {
-	name string // as help says it
-	json string // as JSON Schema says it
-	text bool   // a word of a command line is a string as it stands
-	read func(p *chain.Params, name string, raw json.RawMessage) (any, error)
+	name    string // as help says it
+	schema  string // as JSON Schema says it: its types
+	text    bool   // a word of a command line is a string as it stands
+	example string // as a word of a command line
+	read    func(p *chain.Params, name string, raw json.RawMessage) (any, error)
 }
+
+const (
+	exampleID = "00000000000000000000000000000000000000000000000000000000000000ff"
+	exampleTx = "01..."
+)
 
 // The kinds, and what they are read as.
 var (
-	id        = kind{"id (64 hex digits)", "string", true, readID}              // chain.Hash
-	text      = kind{"text", "string", true, readText}                          // string
-	number    = kind{"number", "integer", false, readNumber}                    // int64
-	boolean   = kind{"true or false", "boolean", false, readBoolean}            // bool
-	verbosity = kind{"number, true or false", "integer", false, readVerbosity}  // int64
-	address   = kind{"address", "string", true, readAddress}                    // chain.Address
-	rawTx     = kind{"transaction in hex", "string", true, readTx}              // *chain.Tx
-	rawTxs    = kind{"list of transactions in hex", "array", false, readTxs}    // []*chain.Tx
-	coins     = kind{"amount in CRN", "number", false, readAmount}              // chain.Amount
-	blockName = kind{"id or height of a block", "string", false, readBlockName} // chain.Hash or int64
-	words     = kind{"list of texts", "array", false, readWords}                // []string
-	places    = kind{"list of outputs", "array", false, readPlaces}             // []chain.OutPoint
-	thing     = kind{"id of a transaction or block", "string", true, readID}    // chain.Hash
+	id        = kind{"id (64 hex digits)", "string", true, exampleID, readID}                  // chain.Hash
+	text      = kind{"text", "string", true, "text", readText}                                 // string
+	number    = kind{"number", "integer", false, "1", readNumber}                              // int64
+	boolean   = kind{"true or false", "boolean", false, "true", readBoolean}                   // bool
+	verbosity = kind{"number, true or false", "integer boolean", false, "1", readVerbosity}    // int64
+	address   = kind{"address", "string", true, "dcrn1...", readAddress}                       // chain.Address
+	rawTx     = kind{"transaction in hex", "string", true, exampleTx, readTx}                  // *chain.Tx
+	rawTxs    = kind{"list of transactions in hex", "array", false, `["01..."]`, readTxs}      // []*chain.Tx
+	coins     = kind{"amount in CRN", "number string", false, "0.5", readAmount}               // chain.Amount
+	blockName = kind{"id or height of a block", "string integer", false, "100", readBlockName} // chain.Hash or int64
+	words     = kind{"list of texts", "array", false, `["text"]`, readWords}                   // []string
+	idList    = kind{"list of ids", "array", false, `["` + exampleID + `"]`, readIDs}          // []chain.Hash
+	places    = kind{"list of outputs", "array", false, examplePlaces, readPlaces}             // []chain.OutPoint
+	thing     = kind{"id of a transaction or block", "string", true, exampleID, readID}        // chain.Hash
+	nodeOrDNS = kind{"text, true or false", "string boolean", true, "", readNodeOrDNS}         // string or bool
 )
+
+const examplePlaces = `[{"txid": "` + exampleID + `", "vout": 0}]`
 
 func wrongType(name string, raw json.RawMessage, want string) *Error {
 	return Errorf(WrongType, "%s: JSON value of type %s is not of expected type %s", name, typeOf(raw), want)
@@ -208,4 +218,31 @@ func readPlaces(p *chain.Params, name string, raw json.RawMessage) (any, error) 
 		points[i] = chain.OutPoint{Tx: id.(chain.Hash), Index: *o.Index}
 	}
 	return points, nil
+}
+
+func readIDs(p *chain.Params, name string, raw json.RawMessage) (any, error) {
+	var list []json.RawMessage
+	if typeOf(raw) != "array" || json.Unmarshal(raw, &list) != nil {
+		return nil, wrongType(name, raw, "array")
+	}
+	found := make([]chain.Hash, len(list))
+	for i := range list {
+		id, err := readID(p, name, list[i])
+		if err != nil {
+			return nil, err
+		}
+		found[i] = id.(chain.Hash)
+	}
+	return found, nil
+}
+
+// readNodeOrDNS also reads a boolean, and on a command line the words of one.
+func readNodeOrDNS(p *chain.Params, name string, raw json.RawMessage) (any, error) {
+	switch string(raw) {
+	case "true", `"true"`:
+		return true, nil
+	case "false", `"false"`:
+		return false, nil
+	}
+	return readText(p, name, raw)
 }

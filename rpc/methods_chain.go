@@ -332,7 +332,7 @@ type Tip struct {
 	Height uint64     `json:"height"`
 	Hash   chain.Hash `json:"hash"`
 	Branch uint64     `json:"branchlen"` // blocks since it left the best chain
-	Status string     `json:"status"`    // active, valid-headers, headers-only, invalid
+	Status string     `json:"status"`    // active, valid-fork, valid-headers, headers-only, invalid
 	Work   chain.Work `json:"chainwork"`
 	Time   uint32     `json:"time"`
 }
@@ -346,7 +346,7 @@ func getChainTips(c *call) ([]Tip, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(ends, func(a, b node.Entry) int {
+	slices.SortFunc(ends, func(a, b Branch) int {
 		if by := b.State.Work.Cmp(a.State.Work); by != 0 {
 			return by
 		}
@@ -361,11 +361,11 @@ func getChainTips(c *call) ([]Tip, error) {
 	return tips, nil
 }
 
-func branchEnd(v Snapshot, e node.Entry) (Tip, error) {
+func branchEnd(v Snapshot, e Branch) (Tip, error) {
 	t := Tip{Height: e.State.Height, Hash: e.State.ID, Work: e.State.Work, Time: e.State.Time}
 	var err error
-	t.Branch, err = branchLength(v, e)
-	t.Status = status(e.Status, t.Branch)
+	t.Branch, err = branchLength(v, e.Entry)
+	t.Status = status(e, t.Branch)
 	return t, err
 }
 
@@ -382,16 +382,18 @@ func branchLength(v Snapshot, e node.Entry) (n uint64, err error) {
 	}
 }
 
-// status is the word of Bitcoin Core's getchaintips. A side branch's bodies are
-// here, but whether they connect nobody knows until it is the heaviest.
-func status(s node.Status, branch uint64) string {
+// status is the word of Bitcoin Core's getchaintips. Whether a side branch connects
+// nobody knows until it is the heaviest, though its bodies may be here.
+func status(b Branch, length uint64) string {
 	switch {
-	case branch == 0:
+	case length == 0:
 		return "active"
-	case s == node.Condemned:
+	case b.Status == node.Condemned:
 		return "invalid"
-	case s == node.Headed:
+	case b.Status == node.Headed:
 		return "headers-only"
+	case b.Connected:
+		return "valid-fork"
 	}
 	return "valid-headers"
 }

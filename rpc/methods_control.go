@@ -11,7 +11,7 @@ func controlMethods() []method {
 		define("getstatus", "The node at a glance.", getStatus),
 		define("uptime", "Seconds since the node started.", uptime),
 		define("help", "All methods, or one of them in full.", help,
-			param{name: "command", kind: text, optional: true, doc: "a method's name"}),
+			param{name: "command", kind: text, optional: true, doc: "a method's name", example: "getblock"}),
 		define("stop", "Stops the node.", stop),
 	}
 }
@@ -94,7 +94,8 @@ func help(c *call) (string, error) {
 	}
 	m, ok := byName[arg[string](c, 0)]
 	if !ok {
-		return "", Errorf(Misc, "help: unknown command: %s", Clean(arg[string](c, 0)))
+		name := arg[string](c, 0)
+		return "", Errorf(Misc, "help: unknown command: %s%s", Clean(name), didYouMean(name))
 	}
 	return m.help(), nil
 }

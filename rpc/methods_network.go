@@ -14,9 +14,6 @@ func networkMethods() []method {
 		define("getnettotals", "Bytes that went to and came from the peers that are connected now.", getNetTotals),
 		define("ping", "Does nothing: round trips are measured all the time, and getpeerinfo shows them.", func(*call) (any, error) { return nil, nil }),
 		define("getnetworkinfo", "Our own side of the network.", getNetworkInfo),
-		slowly(define("addnode", "Connects to a peer, or stops caring about one.", addNode,
-			param{name: "node", kind: text, doc: "its multiaddr, like /ip4/192.0.2.1/tcp/9421/p2p/12D3…"},
-			param{name: "command", kind: text, doc: "add (and redial), remove, or onetry"})),
 		slowly(define("disconnectnode", "Closes the connection to a peer.", disconnectNode,
 			param{name: "address", kind: text, optional: true, doc: "its multiaddr or peer id, as getpeerinfo shows them"},
 			param{name: "nodeid", kind: number, optional: true, doc: "or its number there"})),
@@ -136,19 +133,6 @@ func versionNumber(version string) int {
 		number = number*100 + n
 	}
 	return number
-}
-
-func addNode(c *call) (any, error) {
-	address := arg[string](c, 0)
-	switch arg[string](c, 1) {
-	case "add":
-		return nil, c.Network.Connect(c.ctx, address, true)
-	case "onetry":
-		return nil, c.Network.Connect(c.ctx, address, false)
-	case "remove":
-		return nil, c.Network.Forget(address)
-	}
-	return nil, Errorf(Misc, "command is add, remove or onetry\n\n%s", c.method.help())
 }
 
 func disconnectNode(c *call) (any, error) {

@@ -388,7 +388,7 @@ func TestAddAndDisconnect(t *testing.T) {
 	s := serve(t, w)
 	get[any](t, s, "addnode", "/ip4/127.0.0.1/tcp/5", "add")
 	get[any](t, s, "addnode", "/ip4/127.0.0.1/tcp/6", "onetry")
-	equal(t, "connected", get[int](t, s, "getconnectioncount"), 4)
+	equal(t, "connected", get[int](t, s, "getconnectioncount"), 3)
 	a, _ := ask(t, s, "addnode", "/ip4/127.0.0.1/tcp/5", "add")
 	equal(t, "twice", a.Error.Code, AlreadyAdded)
 	get[any](t, s, "addnode", "/ip4/127.0.0.1/tcp/5", "remove")
@@ -473,6 +473,9 @@ func TestHelp(t *testing.T) {
 			t.Errorf("help does not list %q", m.usage())
 		}
 		one := get[string](t, s, "help", m.name)
+		if example := "> cairn rpc " + m.name; !strings.Contains(one, "\n"+example) || !strings.Contains(one, `"method": "`+m.name+`"`) {
+			t.Errorf("help %s has no example:\n%s", m.name, one)
+		}
 		for _, p := range m.params {
 			if !strings.Contains(one, p.name+" ("+p.kind.name) {
 				t.Errorf("help %s does not tell of %s", m.name, p.name)
@@ -506,7 +509,9 @@ func TestRefusals(t *testing.T) {
 		method string
 		params []any
 	}{
-		{UnknownMethod, "Method not found", "getblockhsah", nil},
+		{UnknownMethod, "Method not found: did you mean getblockhash?", "getblockhsah", nil},
+		{UnknownMethod, "Method not found: did you mean getblock?", "getblok", nil},
+		{UnknownMethod, "Method not found", "sendtoaddress", nil},
 		{Misc, "height is missing", "getblockhash", nil},
 		{Misc, "at most 0 are known", "getblockcount", []any{1}},
 		{Misc, "out of range", "getblockhash", []any{1.5}},

@@ -94,7 +94,7 @@ func timelineMethods() []method {
 		define("getdepths", "The depth of transactions under tips, present or past.", getDepths,
 			param{name: "txids", kind: words, doc: "64 ids at most; those that are unknown are left out of the answer"},
 			param{name: "tips", kind: words, doc: "512 ids of blocks at most"}),
-		define("getreorgs", "The reorganisations since the start that are remembered, newest first, with the fate of each transaction.", getReorgs),
+		define("getreorgs", "The reorganisations that this node remembers, over restarts, newest first, with the fate of each transaction.", getReorgs),
 		define("getrisk", "How likely an attacker ever undoes what lies at each depth, by his share of all work.", getRisk,
 			param{name: "depth", kind: number, optional: true, doc: "up to which; default 12, at most 200"}),
 	}

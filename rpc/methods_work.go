@@ -55,7 +55,7 @@ func (c *call) visit() visit {
 }
 
 // wish is a template request.
-var wish = kind{"object", "object", false, readWish}
+var wish = kind{"object", "object", false, `{"rules": ["segwit"]}`, readWish}
 
 type templateRequest struct {
 	Mode string `json:"mode"`
@@ -74,7 +74,7 @@ func readWish(_ *chain.Params, name string, raw json.RawMessage) (any, error) {
 }
 
 // anything is what a method does not look at.
-var anything = kind{"anything", "string", true, func(_ *chain.Params, _ string, raw json.RawMessage) (any, error) { return raw, nil }}
+var anything = kind{"anything", "string", true, "", func(_ *chain.Params, _ string, raw json.RawMessage) (any, error) { return raw, nil }}
 
 func (c *call) offers() (*desk, error) {
 	if c.desk == nil {

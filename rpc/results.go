@@ -30,6 +30,29 @@ type Peer struct {
 	Transport string      `json:"transport_protocol_type"` // tcp, quic
 }
 
+// AddedNode is an address that somebody asked for, and who answers there.
+type AddedNode struct {
+	Address   string         `json:"addednode"` // as it was asked for
+	Connected bool           `json:"connected"`
+	Addresses []AddedAddress `json:"addresses"` // one if it is connected
+}
+
+// AddedAddress is a connection to an AddedNode.
+type AddedAddress struct {
+	Address   string `json:"address"`   // the remote multiaddr
+	Direction string `json:"connected"` // inbound or outbound
+}
+
+// KnownNode is an address of a peer, as far as we know.
+type KnownNode struct {
+	Time      int64  `json:"time"`     // when we were last connected, seconds since 1970; 0 never
+	Services  int    `json:"services"` // none has a number
+	Address   string `json:"address"`  // the host alone
+	Port      int    `json:"port"`
+	Network   string `json:"network"` // ipv4, ipv6 or dns
+	Multiaddr string `json:"multiaddr"`
+}
+
 // Local is our own side of the network.
 type Local struct {
 	ID     string   // libp2p peer id

@@ -67,10 +67,10 @@ func (s *Server) private(next http.Handler) http.Handler {
 // patient gives every request its time to be read and answered. Both deadlines
 // belong to the connection, so they are set anew for each request; who waits
 // longer sets its own.
-func patient(next http.Handler) http.Handler {
+func (s *Server) patient(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
-		deadline(control.SetReadDeadline, bodyTimeout)
+		deadline(control.SetReadDeadline, orDefault(s.cfg.BodyTimeout, bodyTimeout))
 		deadline(control.SetWriteDeadline, writeTimeout)
 		next.ServeHTTP(w, r)
 	})
@@ -186,7 +186,7 @@ func (s *Server) one(ctx context.Context, raw json.RawMessage) (message, json.Ra
 	}
 	known, ok := byName[m.method]
 	if !ok {
-		return m, nil, Errorf(UnknownMethod, "Method not found")
+		return m, nil, Errorf(UnknownMethod, "Method not found%s", didYouMean(m.method))
 	}
 	tokens := s.work
 	if known.slow {
@@ -198,6 +198,7 @@ func (s *Server) one(ctx context.Context, raw json.RawMessage) (message, json.Ra
 	case <-ctx.Done():
 		return m, nil, Errorf(Misc, "the node is stopping, or the caller is gone")
 	}
+	defer s.roll.enter(known.name)()
 	result, failure := s.safely(ctx, known, m)
 	return m, result, failure
 }

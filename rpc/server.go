@@ -32,6 +32,9 @@ type Config struct {
 	// sets another deadline.
 	Handle map[string]http.Handler
 
+	HeaderTimeout time.Duration // for a request's header to arrive; 0 is 10 s
+	BodyTimeout   time.Duration // and for its body behind that; 0 is 30 s
+
 	MaxConns int // open connections; 0 is 2048
 	MaxCalls int // calls that are worked on at the same time; 0 is 8 a core
 }
@@ -58,6 +61,7 @@ type Server struct {
 	work    chan struct{} // a token for each call that is worked on
 	slow    chan struct{} // a token for each call that waits for something
 
+	roll     *roll
 	watchers chan struct{} // a token for each caller that follows events
 
 	listener net.Listener
@@ -108,11 +112,13 @@ func newServer(cfg Config, b Backend, listener net.Listener) *Server {
 		cfg: cfg, backend: b, log: cfg.Log, hosts: newHosts(cfg.Listen), listener: listener, stop: stop,
 		work:   make(chan struct{}, orDefault(cfg.MaxCalls, 8*runtime.NumCPU())),
 		slow:   make(chan struct{}, maxSlow),
+		roll:   newRoll(),
 		served: make(chan struct{}), watchers: make(chan struct{}, maxWatchers),
 	}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
+	s.backend.roll, s.backend.counts, s.backend.log = s.roll, newCounts(), s.log
 	if b.Work != nil {
 		s.backend.desk = newDesk(b.Params, b.Work)
 	}
@@ -121,7 +127,7 @@ func newServer(cfg Config, b Backend, listener net.Listener) *Server {
 	}
 	s.http = &http.Server{
 		Handler:           s.routes(),
-		ReadHeaderTimeout: headerTimeout,
+		ReadHeaderTimeout: orDefault(cfg.HeaderTimeout, headerTimeout),
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
@@ -131,7 +137,7 @@ func newServer(cfg Config, b Backend, listener net.Listener) *Server {
 	return s
 }
 
-func orDefault(n, otherwise int) int {
+func orDefault[T int | time.Duration](n, otherwise T) T {
 	if n == 0 {
 		return otherwise
 	}
@@ -151,7 +157,7 @@ func (s *Server) routes() http.Handler {
 	for path, h := range s.cfg.Handle {
 		mux.Handle(path, s.guard(h))
 	}
-	return patient(mux)
+	return s.patient(mux)
 }
 
 func health(w http.ResponseWriter, _ *http.Request) {

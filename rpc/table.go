@@ -28,6 +28,7 @@ type param struct {
 	kind     kind
 	optional bool
 	doc      string
+	example  string // a word of a command line; empty: the kind's, and none if it may be left out
 }
 
 // call is one call on its way through a handler.
@@ -64,14 +65,14 @@ func init() {
 	methods = slices.Concat(
 		group("Chain", chainMethods()),
 		group("Chain", coinMethods()),
-		group("Chain", branchMethods()),
+		group("Chain", slices.Concat(branchMethods(), historyMethods(), verifyMethods())),
 		group("Transactions", txMethods()),
 		group("Pool", poolMethods()),
 		group("Pool", feeMethods()),
-		group("Network", networkMethods()),
+		group("Network", slices.Concat(networkMethods(), bookMethods())),
 		group("Mining", slices.Concat(miningMethods(), workMethods())),
 		group("Convergence", slices.Concat(convergenceMethods(), timelineMethods())),
-		group("Control", controlMethods()),
+		group("Control", slices.Concat(controlMethods(), upkeepMethods())),
 	)
 	for i := range methods {
 		byName[methods[i].name] = &methods[i]
@@ -219,8 +220,12 @@ func Methods() []string {
 func Arguments(name string, words []string) (json.RawMessage, error) {
 	m, known := byName[name]
 	if !known {
-		return nil, fmt.Errorf("no method is called %q: `cairn rpc help` lists them", name)
+		return nil, fmt.Errorf("no method is called %q%s: `cairn rpc help` lists them", name, didYouMean(name))
 	}
+	return m.arrange(words)
+}
+
+func (m *method) arrange(words []string) (json.RawMessage, error) {
 	if slices.ContainsFunc(words, m.named) {
 		return m.wordsByName(words)
 	}

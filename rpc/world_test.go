@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -41,15 +42,20 @@ type world struct {
 	mining  MiningStatus
 	opened  int // snapshots opened and not closed
 	stopped bool
-	broken  error         // what the disk answers, if not nil
-	hold    chan struct{} // Generate waits until it is closed, if not nil
-	held    chan struct{} // closed when Generate waits
-	opening func()        // runs just before the next snapshot is opened, if not nil
-	deaf    bool          // Generate does not hear that the call is over
-	moved   chan struct{} // closed, and replaced, when the best chain moves
-	asked   chan struct{} // told whenever somebody takes moved, if not nil
-	whole   []chain.Hash  // the best chain before a block was ruled out, if one is
-	work    Work          // for miners, if not nil
+	broken  error                     // what the disk answers, if not nil
+	hold    chan struct{}             // Generate waits until it is closed, if not nil
+	held    chan struct{}             // closed when Generate waits
+	opening func()                    // runs just before the next snapshot is opened, if not nil
+	deaf    bool                      // Generate does not hear that the call is over
+	moved   chan struct{}             // closed, and replaced, when the best chain moves
+	asked   chan struct{}             // told whenever somebody takes moved, if not nil
+	whole   []chain.Hash              // the best chain before a block was ruled out, if one is
+	work    Work                      // for miners, if not nil
+	left    map[chain.Hash]bool       // blocks that were on the best chain and left it
+	diffs   map[chain.Hash]chain.Diff // of the best chain
+	known   []KnownNode
+	saved   error           // what the disk says to savemempool
+	logged  map[string]bool // parts of the program
 
 	names                      map[string]chain.CheckedBlock
 	paid, rival, first, second *chain.Tx
@@ -61,7 +67,8 @@ func newWorld(t testing.TB) *world {
 	p := chaintest.Easy()
 	w := &world{
 		p: p, entries: map[chain.Hash]node.Entry{}, bodies: map[chain.Hash]chain.CheckedBlock{},
-		names: map[string]chain.CheckedBlock{}, pool: mempool.New(mempool.Config{}), active: true, moved: make(chan struct{}),
+		names: map[string]chain.CheckedBlock{}, diffs: map[chain.Hash]chain.Diff{}, left: map[chain.Hash]bool{},
+		logged: map[string]bool{"daemon": false, "p2p": true}, pool: mempool.New(mempool.Config{}), active: true, moved: make(chan struct{}),
 		ledger: chaintest.Open(p), mining: MiningStatus{Hashrate: 1234, Threads: 2},
 	}
 	w.fromGenesis = chaintest.Funds(p, 0)
@@ -104,7 +111,8 @@ func (w *world) draw() {
 
 // grow puts a block on the best chain.
 func (w *world) grow(name string, txs ...*chain.Tx) chain.CheckedBlock {
-	b := w.ledger.Add(chaintest.Plan{Name: name, Pay: chaintest.Address(9), Txs: txs})
+	b := chaintest.Check(w.p, chaintest.Block(w.p, w.ledger.State, chaintest.Plan{Name: name, Pay: chaintest.Address(9), Txs: txs}))
+	w.diffs[b.ID()] = w.ledger.Connect(b)
 	w.keep(b, node.Complete)
 	w.best = append(w.best, b.ID())
 	w.names[name] = b
@@ -138,7 +146,7 @@ func must[T any](v T, err error) T {
 }
 
 func (w *world) backend() Backend {
-	return Backend{Params: w.p, Open: w.open, Pool: w, Network: wires{w}, Mining: mine{w}, Branches: branches{w}, Convergence: views{w}, Control: w, Work: w.work}
+	return Backend{Params: w.p, Open: w.open, Pool: w, Network: wires{w}, Book: wires{w}, Upkeep: w, Mining: mine{w}, Branches: branches{w}, Convergence: views{w}, Control: w, Work: w.work}
 }
 
 // A moment sees the chain as it was when it was opened.
@@ -201,7 +209,7 @@ func (m *moment) Body(id chain.Hash) (chain.CheckedBlock, error) {
 	return b, nil
 }
 
-func (m *moment) Tips() (tips []node.Entry, err error) {
+func (m *moment) Tips() (tips []Branch, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	parents := map[chain.Hash]bool{}
@@ -210,7 +218,7 @@ func (m *moment) Tips() (tips []node.Entry, err error) {
 	}
 	for id, e := range m.entries {
 		if !parents[id] {
-			tips = append(tips, e)
+			tips = append(tips, Branch{Entry: e, Connected: m.left[id]})
 		}
 	}
 	return tips, nil
@@ -433,21 +441,40 @@ func (w wires) Local() Local {
 	return Local{ID: "12D3KooWself", Agent: "cairn/1.2.3", Listen: []string{"/ip4/127.0.0.1/tcp/29421", "/dns4/example.org/tcp/1"}, Active: w.active, Offset: Seconds(2 * time.Second)}
 }
 
-func (w wires) Connect(_ context.Context, address string, keep bool) error {
+func (w wires) Connect(_ context.Context, address string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.peers = append(w.peers, Peer{Number: 9, ID: "12D3KooWnew", Address: address})
+	return nil
+}
+
+func (w wires) Add(address string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if address == "nonsense" {
 		return errors.New("\"nonsense\" is no multiaddr")
 	}
 	if slices.Contains(w.kept, address) {
-		return Errorf(AlreadyAdded, "Node already added")
+		return Errorf(AlreadyAdded, "Error: Node already added")
 	}
-	if keep {
-		w.kept = append(w.kept, address)
-	}
-	w.peers = append(w.peers, Peer{Number: 9, ID: "12D3KooWnew", Address: address})
+	w.kept = append(w.kept, address)
 	return nil
 }
+
+func (w wires) Added() (list []AddedNode) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, address := range w.kept {
+		a := AddedNode{Address: address, Connected: i == 0}
+		if a.Connected {
+			a.Addresses = []AddedAddress{{address + "/p2p/12D3KooWnew", "outbound"}}
+		}
+		list = append(list, a)
+	}
+	return list
+}
+
+func (w wires) Known() []KnownNode { return slices.Clone(w.known) }
 
 func (w wires) Forget(address string) error {
 	w.mu.Lock()
@@ -579,3 +606,25 @@ func (w *world) Uptime() time.Duration { return 90 * time.Second }
 func (w *world) Version() string       { return "v1.2.3-4-gabcdef" }
 func (w *world) Warnings() []string    { return []string{"peer \x1b[31mX says no"} }
 func (w *world) Reorgs() Reorgs        { return Reorgs{Count: 1, Deepest: 2} }
+
+func (w *world) SavePool(context.Context) (string, error) { return "/somewhere", w.saved }
+
+func (w *world) Logged() map[string]bool { return maps.Clone(w.logged) }
+
+func (w *world) SetLogged(part string, on bool) error {
+	w.logged[part] = on
+	return nil
+}
+
+func (m *moment) Diff(id chain.Hash) (chain.Diff, error) {
+	d, ok := m.diffs[id]
+	if !ok {
+		return d, node.ErrUnknown
+	}
+	return d, nil
+}
+
+func (m *moment) TxCount(id chain.Hash) (int, error) {
+	b, err := m.Body(id)
+	return 1 + len(b.Txs()), err
+}

@@ -40,6 +40,7 @@ type nodeOptions struct {
 	stratum, metrics          string
 	discover                  []string
 	logLevel, logFormat       string
+	said                      *logs
 }
 
 func nodeCommand() *cobra.Command {
@@ -97,10 +98,11 @@ func threads(cmd *cobra.Command, n int) error {
 func runNode(cmd *cobra.Command, o nodeOptions) error {
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
-	log, err := newLogger(o.logLevel, o.logFormat, cmd.ErrOrStderr())
+	said, err := newLogs(o.logLevel, o.logFormat, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
+	o.said = said
 	p, err := params(cmd)
 	if err != nil {
 		return err
@@ -109,12 +111,12 @@ func runNode(cmd *cobra.Command, o nodeOptions) error {
 	if err != nil {
 		return err
 	}
-	kept, err := openStore(dir, p, log)
+	kept, err := openStore(dir, p, o.said.of(logDatabase))
 	if err != nil {
 		return err
 	}
-	defer func() { warn(log, "close the database", kept.Close()) }()
-	cfg, err := o.config(p, dir, log)
+	defer func() { warn(o.said.of(logNode), "close the database", kept.Close()) }()
+	cfg, err := o.config(p, dir)
 	if err != nil {
 		return err
 	}
@@ -129,7 +131,7 @@ func runNode(cmd *cobra.Command, o nodeOptions) error {
 
 // serveNode answers RPC until the user, a caller or the node itself wants an end.
 func serveNode(ctx context.Context, cmd *cobra.Command, o nodeOptions, dir string, d *daemon.Daemon, cfg daemon.Config) error {
-	doors := o.server(cfg.Params, dir, cfg.Logger)
+	doors := o.server(cfg.Params, dir)
 	doors.Metrics = d.Metrics()
 	server, err := rpc.Start(doors, d.Backend())
 	if err != nil {
@@ -232,32 +234,19 @@ func warn(log *slog.Logger, what string, err error) {
 	}
 }
 
-func newLogger(level, format string, w io.Writer) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log-level %q: choose debug, info, warn or error", level)
-	}
-	switch format {
-	case "text":
-		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: l})), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l})), nil
-	}
-	return nil, fmt.Errorf("--log-format %q: choose text or json", format)
-}
-
-func (o nodeOptions) config(p *chain.Params, dir string, log *slog.Logger) (daemon.Config, error) {
+func (o nodeOptions) config(p *chain.Params, dir string) (daemon.Config, error) {
 	rate, err := parseHashrate(o.hashrate)
 	if err != nil {
 		return daemon.Config{}, err
 	}
 	cfg := daemon.Config{
-		Params: p, Mine: o.mine, Threads: o.threads, HashRate: rate, Version: version, Logger: log,
+		Params: p, Mine: o.mine, Threads: o.threads, HashRate: rate, Version: version,
+		Logger: o.said.of(logNode), Logs: o.said, Place: dir,
 	}
 	if cfg.Network, err = o.network(p, dir); err != nil {
 		return cfg, err
 	}
-	cfg.Network.Logger = log
+	cfg.Network.Logger = o.said.of(logP2P)
 	if cfg.Network.Key, err = p2p.LoadKey(filepath.Join(dir, hostKeyFile)); err != nil {
 		return cfg, err
 	}
@@ -307,14 +296,14 @@ func parseHashrate(s string) (float64, error) {
 	return rate * unit, nil
 }
 
-func (o nodeOptions) server(p *chain.Params, dir string, log *slog.Logger) rpc.Config {
+func (o nodeOptions) server(p *chain.Params, dir string) rpc.Config {
 	listen := o.rpc
 	if listen == "" {
 		listen = fmt.Sprintf("127.0.0.1:%d", p.Ports.RPC)
 	}
 	return rpc.Config{
 		Listen: listen, Cookie: filepath.Join(dir, cookieFile),
-		User: o.rpcUser, Password: o.rpcPassword, Log: log,
+		User: o.rpcUser, Password: o.rpcPassword, Log: o.said.of(logRPC),
 	}
 }
 

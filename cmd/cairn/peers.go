@@ -16,7 +16,7 @@ func peersCommand() *cobra.Command {
 	cmd.AddCommand(
 		changePeers("add MULTIADDR", "Connect to a peer, and again whenever it is lost", words("MULTIADDR"),
 			func(args []string) (string, []any, string) {
-				return "addnode", []any{args[0], "add"}, "added " + args[0]
+				return "addnode", []any{args[0], "add"}, "added " + args[0] + ": the node dials it until it answers, `cairn peers` shows when"
 			}),
 		changePeers("forget MULTIADDR", "Connect no more to a peer when it is lost", words("MULTIADDR"),
 			func(args []string) (string, []any, string) {
