@@ -164,14 +164,14 @@ func TestFloorsCatchForgedChecks(t *testing.T) {
 		return "package x\n\nimport " + imports + "\n\nvar b = " + call + "\n"
 	}
 	for _, c := range []sample{
-		{"node/tree.go", calling(`"cairn/chain"`, "chain.Remembered(raw)"), "the store's alone"},
+		{"node/tree.go", calling(`"cairn/chain"`, "chain.Remembered(id, raw)"), "the store's alone"},
 		{"node/tree.go", calling(`"cairn/chain"`, "chain.RememberedTx"), "the store's alone"},
 		{"daemon/node.go", calling(`law "cairn/chain"`, "law.RememberedBlock(raw)"), "the store's alone"},
 		{"daemon/node.go", calling(`. "cairn/chain"`, "RememberedBlock(raw)"), "a dot import hides"},
 		{"chain/block.go", "package chain\n\nvar b = RememberedBlock(raw)\n", "the store's alone"},
 		{"chain/block.go", "package chain\n\nfunc RememberedBlock(raw []byte) {}\n", ""},
-		{"store/disk.go", calling(`"cairn/chain"`, "chain.Remembered(raw)"), ""},
-		{"node/tree_test.go", calling(`"cairn/chain"`, "chain.Remembered(raw)"), ""},
+		{"store/disk.go", calling(`"cairn/chain"`, "chain.Remembered(id, raw)"), ""},
+		{"node/tree_test.go", calling(`"cairn/chain"`, "chain.Remembered(id, raw)"), ""},
 	} {
 		c.check(t)
 	}

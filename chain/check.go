@@ -299,9 +299,10 @@ func (b CheckedBlock) Announce() CheckedAnnouncement {
 	return CheckedAnnouncement{id: b.id, a: a}
 }
 
-// Remembered reads a block that our own store wrote after it was checked,
-// without verifying a signature again. Only the store may call it.
-func Remembered(raw []byte) (CheckedBlock, error) {
+// Remembered reads a block that our own store wrote under its id after it was
+// checked, without verifying a signature again. Header and merkle root are held
+// against the id, so whatever a disk changed is found. Only the store may call it.
+func Remembered(id Hash, raw []byte) (CheckedBlock, error) {
 	b, err := DecodeBlock(raw)
 	if err != nil {
 		return CheckedBlock{}, err
@@ -312,5 +313,12 @@ func Remembered(raw []byte) (CheckedBlock, error) {
 			return CheckedBlock{}, err
 		}
 	}
-	return assemble(b.Header, b.Coinbase, txs), nil
+	c := assemble(b.Header, b.Coinbase, txs)
+	if c.id != id {
+		return CheckedBlock{}, broken(BadRoot, "the header hashes to %v", c.id)
+	}
+	if err := CheckRoot(c.Header(), c.leaves()); err != nil {
+		return CheckedBlock{}, err
+	}
+	return c, nil
 }

@@ -82,7 +82,7 @@ func TestOutPointsComeBack(t *testing.T) {
 func TestRememberedIsWhatWasChecked(t *testing.T) {
 	_, b := samples()
 	want := chaintest.Check(chaintest.Easy(), b)
-	got, err := chain.Remembered(b.Bytes())
+	got, err := chain.Remembered(b.ID(), b.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,11 +95,18 @@ func TestRememberedIsWhatWasChecked(t *testing.T) {
 			t.Errorf("transaction %d: %v, want %v", i, tx, w)
 		}
 	}
-	if _, err := chain.Remembered(b.Bytes()[1:]); err == nil {
+	if _, err := chain.Remembered(b.ID(), b.Bytes()[1:]); err == nil {
 		t.Error("a damaged block is remembered")
 	}
+	for at := range b.Bytes() {
+		raw := b.Bytes()
+		raw[at] ^= 0x10
+		if _, err := chain.Remembered(b.ID(), raw); err == nil {
+			t.Errorf("byte %d changed, and the block is remembered", at)
+		}
+	}
 	b.Txs[0].Outputs = nil
-	if _, err := chain.Remembered(b.Bytes()); chain.KindOf(err) != chain.NoOutputs {
+	if _, err := chain.Remembered(b.ID(), b.Bytes()); chain.KindOf(err) != chain.NoOutputs {
 		t.Errorf("a block that was never checked: %v", err)
 	}
 }

@@ -47,7 +47,7 @@ func (m *moment) Entry(id chain.Hash) (node.Entry, error) {
 		return e, err
 	}
 	var ok bool
-	if err := m.d.loop.do(m.d.life, func(chain.Time) { e, ok = m.d.loop.node.Entry(id) }); err != nil {
+	if err := m.d.loop.look(m.d.life, func(chain.Time) { e, ok = m.d.loop.node.Entry(id) }); err != nil {
 		return e, err
 	}
 	if !ok {
@@ -62,7 +62,7 @@ func (m *moment) Entry(id chain.Hash) (node.Entry, error) {
 // Tips are the ends of all branches, this moment's tip first.
 func (m *moment) Tips() ([]rpc.Branch, error) {
 	var leaves []node.Entry
-	if err := m.d.loop.do(m.d.life, func(chain.Time) { leaves = m.d.loop.node.Leaves() }); err != nil {
+	if err := m.d.loop.look(m.d.life, func(chain.Time) { leaves = m.d.loop.node.Leaves() }); err != nil {
 		return nil, err
 	}
 	lived, err := m.d.lived()
@@ -75,7 +75,9 @@ func (m *moment) Tips() ([]rpc.Branch, error) {
 	}
 	tips := []rpc.Branch{{Entry: tip, Connected: true}}
 	for _, l := range leaves {
-		if l.State.ID == tip.State.ID {
+		if best, err := m.onBest(l); err != nil {
+			return nil, err
+		} else if best { // the tip, or the one before it while the disk is ahead of the loop
 			continue
 		}
 		if l.Status, err = m.statusOf(l); err != nil {
@@ -101,6 +103,14 @@ func (m *moment) statusOf(l node.Entry) (node.Status, error) {
 		return node.Headed, nil
 	}
 	return l.Status, nil
+}
+
+func (m *moment) onBest(e node.Entry) (bool, error) {
+	id, err := m.At(e.State.Height)
+	if errors.Is(err, node.ErrUnknown) {
+		return false, nil
+	}
+	return id == e.State.ID, err
 }
 
 func transport(addr string) string {
@@ -136,7 +146,7 @@ func (p pool) Submit(ctx context.Context, tx *chain.Tx) error {
 }
 
 func (p pool) has(id chain.Hash) (yes bool) {
-	_ = p.d.loop.do(p.d.life, func(chain.Time) { yes = p.d.loop.node.Mempool().Has(id) })
+	_ = p.d.loop.look(p.d.life, func(chain.Time) { yes = p.d.loop.node.Mempool().Has(id) })
 	return yes
 }
 
@@ -151,7 +161,7 @@ func (p pool) Try(ctx context.Context, txs []*chain.Tx) []error {
 		}
 	}
 	var tried []error
-	err := p.d.loop.do(ctx, func(now chain.Time) { tried = p.d.loop.node.TryInOrder(now, sound) })
+	err := p.d.loop.look(ctx, func(now chain.Time) { tried = p.d.loop.node.TryInOrder(now, sound) })
 	if err != nil {
 		return slices.Repeat([]error{err}, len(txs))
 	}
@@ -165,7 +175,7 @@ func (p pool) Try(ctx context.Context, txs []*chain.Tx) []error {
 
 // Get finds a waiting transaction.
 func (p pool) Get(id chain.Hash) (e mempool.Entry, ok bool) {
-	_ = p.d.loop.do(p.d.life, func(chain.Time) {
+	_ = p.d.loop.look(p.d.life, func(chain.Time) {
 		e, ok = p.d.loop.node.Mempool().Get(id)
 	})
 	return e, ok
@@ -173,7 +183,7 @@ func (p pool) Get(id chain.Hash) (e mempool.Entry, ok bool) {
 
 // List lists all that waits.
 func (p pool) List() (list []mempool.Entry) {
-	_ = p.d.loop.do(p.d.life, func(chain.Time) {
+	_ = p.d.loop.look(p.d.life, func(chain.Time) {
 		list = p.d.loop.node.Mempool().All()
 	})
 	return list
@@ -181,7 +191,7 @@ func (p pool) List() (list []mempool.Entry) {
 
 // Info sums the pool up.
 func (p pool) Info() (info rpc.PoolInfo) {
-	_ = p.d.loop.do(p.d.life, func(chain.Time) {
+	_ = p.d.loop.look(p.d.life, func(chain.Time) {
 		m := p.d.loop.node.Mempool()
 		least := rpc.Amount(m.Config().MinFeeRate)
 		info = rpc.PoolInfo{
@@ -194,7 +204,7 @@ func (p pool) Info() (info rpc.PoolInfo) {
 
 // Spender finds the waiting transaction that spends a coin.
 func (p pool) Spender(o chain.OutPoint) (tx chain.Hash, spent bool) {
-	_ = p.d.loop.do(p.d.life, func(chain.Time) { tx, spent = p.d.loop.node.Mempool().Spender(o) })
+	_ = p.d.loop.look(p.d.life, func(chain.Time) { tx, spent = p.d.loop.node.Mempool().Spender(o) })
 	return tx, spent
 }
 
@@ -229,7 +239,7 @@ func (n network) Peers() []rpc.Peer {
 
 func (n network) claims() (claims map[node.Peer]node.Claim, now chain.Time) {
 	claims = map[node.Peer]node.Claim{}
-	_ = n.d.loop.do(n.d.life, func(t chain.Time) {
+	_ = n.d.loop.look(n.d.life, func(t chain.Time) {
 		now = t
 		for _, c := range n.d.loop.node.Claims() {
 			claims[c.Peer] = c
@@ -335,6 +345,9 @@ func (c control) Warnings() (list []string) {
 	if behind, bad := c.d.behind(); bad {
 		list = append(list, fmt.Sprintf("your clock is %d s behind your peers': set it", behind.Seconds()))
 	}
+	if why := c.d.noRoom(); why != nil {
+		list = append(list, why.Error())
+	}
 	if c.d.off.Load() {
 		list = append(list, "the network is switched off: switch it on with setnetworkactive true")
 	}
@@ -343,7 +356,7 @@ func (c control) Warnings() (list []string) {
 
 // Reorgs sums up the reorganisations since the start.
 func (c control) Reorgs() (r rpc.Reorgs) {
-	_ = c.d.loop.do(c.d.life, func(chain.Time) {
+	_ = c.d.loop.look(c.d.life, func(chain.Time) {
 		s := c.d.loop.node.ReorgStats()
 		r = rpc.Reorgs{Count: int(s.Count), Deepest: s.Deepest, Last: s.Last.Seconds()}
 	})

@@ -24,6 +24,7 @@ func (d *Daemon) tick() {
 			return
 		case <-t.C:
 		}
+		d.watchDisk()
 		_, _ = d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Tick(now) })
 		d.watchClock()
 	}
@@ -46,7 +47,7 @@ func (d *Daemon) watchClock() {
 // behind is how far our clock is behind the peers', and whether that is too far
 // to mine.
 func (d *Daemon) behind() (by chain.Time, bad bool) {
-	_ = d.loop.do(d.life, func(chain.Time) { by = d.loop.node.Behind() })
+	_ = d.loop.look(d.life, func(chain.Time) { by = d.loop.node.Behind() })
 	return by, int64(by) > d.p.Ahead*1000
 }
 

@@ -65,7 +65,7 @@ func (a agreement) look(at *store.Reader, v *view, depth depthOf, then func(*nod
 	if err != nil {
 		return err
 	}
-	return a.d.loop.do(a.d.life, func(now chain.Time) {
+	return a.d.loop.look(a.d.life, func(now chain.Time) {
 		n := a.d.loop.node
 		v.ours(tip.State, depth(n, tip.State.ID))
 		for _, c := range n.Claims() {

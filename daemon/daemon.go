@@ -48,6 +48,7 @@ type Config struct {
 	Clock    func() time.Time                                                     // nil is the machine's
 	Player   func(*node.Node) node.Player                                         // nil: an honest one
 	Open     func(context.Context, p2p.Config, p2p.Handler) (*p2p.Network, error) // nil: p2p.New; tests hand in hosts of their own
+	Room     func() error                                                         // why the disk has no room for more, nil if it has; nil: it always has
 	Stop     func()                                                               // begins to stop the program, for whoever may ask; nil: nobody may
 }
 
@@ -77,11 +78,12 @@ type Daemon struct {
 	told      *rpc.Feed
 	news      chan struct{} // something may have changed: tell the watchers
 	outbox    chan node.Outcome
-	loads     chan struct{} // one entry for each answer that reads bodies
-	fees      chan struct{} // the pool changed
-	say       chan struct{} // our tip moved: tell the peers
-	off       atomic.Bool   // setnetworkactive false
-	skewed    bool          // the peers' clocks were reported to be ahead; owned by tick
+	loads     chan struct{}         // one entry for each answer that reads bodies
+	fees      chan struct{}         // the pool changed
+	say       chan struct{}         // our tip moved: tell the peers
+	off       atomic.Bool           // setnetworkactive false
+	full      atomic.Pointer[error] // why the disk has no room; nil while it has
+	skewed    bool                  // the peers' clocks were reported to be ahead; owned by tick
 }
 
 const (
@@ -161,8 +163,9 @@ func (d *Daemon) newLoop() (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
+	l := newLoop(d.cfg.Clock)
 	n, err := node.New(chain.Time(d.cfg.Clock().UnixMilli()), node.Config{
-		Params: d.p, Store: d.cfg.Store, Pool: d.cfg.Pool,
+		Params: d.p, Store: attentive{d.cfg.Store, l}, Pool: d.cfg.Pool,
 		Peer: node.Peer(name), Agent: d.cfg.Network.Agent, Salt: rand.Uint64(), RuledOut: ruledOut,
 	})
 	if err != nil {
@@ -176,11 +179,11 @@ func (d *Daemon) newLoop() (*loop, error) {
 	if err := d.story.load(d.cfg.Store); err != nil {
 		return nil, err
 	}
-	var player node.Player = n
+	l.node, l.player = n, n
 	if d.cfg.Player != nil {
-		player = d.cfg.Player(n)
+		l.player = d.cfg.Player(n)
 	}
-	return newLoop(n, player, d.cfg.Clock), nil
+	return l, nil
 }
 
 // Close stops the node and waits until nothing of it runs any more. What was

@@ -21,6 +21,7 @@ type loop struct {
 	clock  func() time.Time
 
 	calls chan func(now chain.Time)
+	looks chan func(now chain.Time) // these only look at the node: they are served during commits too
 	ended chan struct{}
 	last  chain.Time // owned by run
 
@@ -28,10 +29,12 @@ type loop struct {
 	moved chan struct{} // closed, and replaced, when the best chain moves
 }
 
-func newLoop(n *node.Node, player node.Player, clock func() time.Time) *loop {
+// newLoop makes a loop whose node is still to be set.
+func newLoop(clock func() time.Time) *loop {
 	return &loop{
-		player: player, node: n, clock: clock,
-		calls: make(chan func(chain.Time), 256), ended: make(chan struct{}), moved: make(chan struct{}),
+		clock: clock,
+		calls: make(chan func(chain.Time), 256), looks: make(chan func(chain.Time), 256),
+		ended: make(chan struct{}), moved: make(chan struct{}),
 	}
 }
 
@@ -48,8 +51,37 @@ func (l *loop) run(ctx context.Context) {
 				return
 			}
 			call(l.now())
+		case look := <-l.looks:
+			look(l.now())
 		}
 	}
+}
+
+// meanwhile runs work, which does not touch the node, and serves looks until it
+// is done. It is called in the loop.
+func (l *loop) meanwhile(work func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- work() }()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case look := <-l.looks:
+			look(l.now())
+		}
+	}
+}
+
+// attentive is the store as the node sees it: the loop answers questions while a
+// commit waits for the disk. They find the node as it was before.
+type attentive struct {
+	Store
+	loop *loop
+}
+
+// Commit returns when the steps are on disk.
+func (s attentive) Commit(steps ...node.Step) error {
+	return s.loop.meanwhile(func() error { return s.Store.Commit(steps...) })
 }
 
 // now is the clock's time, never smaller than before: a node's time must not go
@@ -62,6 +94,15 @@ func (l *loop) now() chain.Time {
 // do runs f in the loop and waits for it. An error means that f did not run and
 // never will: ErrStopped, or the cause of ctx, which ended before f's turn came.
 func (l *loop) do(ctx context.Context, f func(now chain.Time)) error {
+	return l.post(ctx, l.calls, f)
+}
+
+// look is do for an f that changes nothing: it does not wait for the disk.
+func (l *loop) look(ctx context.Context, f func(now chain.Time)) error {
+	return l.post(ctx, l.looks, f)
+}
+
+func (l *loop) post(ctx context.Context, line chan<- func(chain.Time), f func(now chain.Time)) error {
 	var taken atomic.Bool // by the loop, or by a caller who gave up
 	done := make(chan struct{})
 	call := func(now chain.Time) {
@@ -71,7 +112,7 @@ func (l *loop) do(ctx context.Context, f func(now chain.Time)) error {
 		}
 	}
 	select {
-	case l.calls <- call:
+	case line <- call:
 	case <-l.ended:
 		return ErrStopped
 	case <-ctx.Done():

@@ -14,7 +14,7 @@ import (
 // held is a loop that is busy until it is let go.
 func held(t *testing.T, ctx context.Context) (l *loop, let func()) {
 	t.Helper()
-	l = newLoop(nil, nil, time.Now)
+	l = newLoop(time.Now)
 	go l.run(ctx)
 	busy, free := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -64,7 +64,7 @@ func TestWhoWaitsWhileTheLoopStopsHears(t *testing.T) {
 
 func TestTimeNeverGoesBack(t *testing.T) {
 	clock := time.UnixMilli(5000)
-	l := newLoop(nil, nil, func() time.Time { return clock })
+	l := newLoop(func() time.Time { return clock })
 	for _, at := range []struct{ clock, want int64 }{{5000, 5000}, {4000, 5000}, {6000, 6000}} {
 		clock = time.UnixMilli(at.clock)
 		if got := l.now(); got != chain.Time(at.want) {

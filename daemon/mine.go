@@ -22,6 +22,9 @@ func (s source) Template(ctx context.Context) (*chain.Block, error) {
 }
 
 func (d *Daemon) template(ctx context.Context, pay chain.Address) (*chain.Block, error) {
+	if err := d.noRoom(); err != nil {
+		return nil, err
+	}
 	var b *chain.Block
 	var fault error
 	err := d.loop.do(ctx, func(now chain.Time) { b, fault = d.loop.player.Template(now, pay) })

@@ -25,8 +25,12 @@ func (d *Daemon) act(ctx context.Context, f func(now chain.Time, p node.Player) 
 	return fault
 }
 
-// call takes a step in the loop, and carries out what came of it.
+// call takes a step in the loop, and carries out what came of it. Without room on
+// the disk no step is taken, for any may end in a commit.
 func (d *Daemon) call(ctx context.Context, s step) (node.Outcome, error) {
+	if err := d.noRoom(); err != nil {
+		return node.Outcome{Verdict: node.Ignore, Why: err}, err
+	}
 	var out node.Outcome
 	err := d.act(ctx, func(now chain.Time, p node.Player) (err error) {
 		if out, err = s(now, p); out.Moved {

@@ -51,7 +51,7 @@ func (d *Daemon) find(now *store.Reader, id chain.Hash, also ...chain.Hash) (*se
 	if err != nil {
 		return nil, err
 	}
-	if err := d.loop.do(d.life, func(chain.Time) { s.gather(own.State.ID, also) }); err != nil {
+	if err := d.loop.look(d.life, func(chain.Time) { s.gather(own.State.ID, also) }); err != nil {
 		return nil, err
 	}
 	first, err := s.survey([]chain.Hash{id})
@@ -118,7 +118,7 @@ func (s *search) survey(ids []chain.Hash) ([]kin, error) {
 		family[i] = kin{id: id, blocks: blocks}
 	}
 	for part := range slices.Chunk(family, atOnce) {
-		err := s.d.loop.do(s.d.life, func(chain.Time) {
+		err := s.d.loop.look(s.d.life, func(chain.Time) {
 			for i := range part {
 				s.place(&part[i])
 			}

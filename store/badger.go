@@ -121,6 +121,7 @@ func badgerOptions(c Config) badger.Options {
 		WithBlockCacheSize(64 << 20).
 		WithIndexCacheSize(32 << 20).
 		WithNumCompactors(2).
+		WithVerifyValueChecksum(true). // of the value log; a block in a table has its root
 		WithBaseTableSize(8 << 20).
 		WithBaseLevelSize(32 << 20).
 		WithMetricsEnabled(false). // they are global to the process

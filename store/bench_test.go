@@ -54,7 +54,7 @@ func nextStep(b *testing.B, p *chain.Params, parent chain.State, bytes int) (nod
 		t.Inputs = spending(coins, c)
 	}
 	block := chaintest.Block(p, parent, chaintest.Plan{Pay: chaintest.Address(0), Txs: txs})
-	body, err := chain.Remembered(block.Bytes())
+	body, err := chain.Remembered(block.ID(), block.Bytes())
 	if err != nil {
 		b.Fatal(err)
 	}

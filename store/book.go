@@ -50,7 +50,7 @@ func newBook(p *chain.Params, d disk) (*book, error) {
 // begin writes the genesis. A crash here leaves an empty book: the next open
 // begins again.
 func (b *book) begin() error {
-	genesis, err := chain.Remembered(b.params.Genesis.Bytes())
+	genesis, err := chain.Remembered(b.params.GenesisID(), b.params.Genesis.Bytes())
 	if err != nil {
 		return fmt.Errorf("the genesis of %s: %w", b.params.Name, err)
 	}

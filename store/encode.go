@@ -7,10 +7,10 @@ import (
 	"cairn/node"
 )
 
-// damaged says that what we wrote cannot be read. It does not wrap the cause:
-// that is a broken rule, and whoever finds a broken rule blames a peer.
+// damaged says that what we wrote cannot be read, and what to do. It does not wrap
+// the cause: that is a broken rule, and whoever finds a broken rule blames a peer.
 func damaged(what string, id any, err error) error {
-	return fmt.Errorf("the database is damaged: %s of %v: %v", what, id, err) //nolint:errorlint // see above
+	return fmt.Errorf("the database is damaged: %s of %v: %v: stop the node and run `cairn db verify`", what, id, err) //nolint:errorlint // see above
 }
 
 func encodeEntry(e node.Entry) []byte {

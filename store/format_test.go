@@ -77,7 +77,7 @@ func childOf(t *testing.T, p *chain.Params, tx *chain.Tx, coin chain.Coin) *ston
 		Txs:      []*chain.Tx{tx},
 	}
 	block.Header.Root, _ = chain.MerkleRoot(block.Leaves())
-	body, err := chain.Remembered(block.Bytes())
+	body, err := chain.Remembered(block.ID(), block.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ func bodyOf(g getter, id chain.Hash) (chain.CheckedBlock, error) {
 	if err != nil {
 		return chain.CheckedBlock{}, err
 	}
-	b, err := chain.Remembered(raw)
+	b, err := chain.Remembered(id, raw)
 	if err != nil {
 		return b, damaged("body", id, err)
 	}
@@ -131,7 +131,7 @@ func (r reads) Body(id chain.Hash) (body chain.CheckedBlock, err error) {
 		return body, err
 	}
 	// Outside the view: hashing a block's transactions must not hold a snapshot.
-	if body, err = chain.Remembered(raw); err != nil {
+	if body, err = chain.Remembered(id, raw); err != nil {
 		return chain.CheckedBlock{}, damaged("body", id, err)
 	}
 	return body, nil

@@ -22,7 +22,7 @@ const (
 func unsigned(t testing.TB, p *chain.Params, txs []*chain.Tx, coins chain.Coins) *stone {
 	t.Helper()
 	block := chaintest.Block(p, p.GenesisState(), chaintest.Plan{Pay: chaintest.Address(0), Txs: txs})
-	body, err := chain.Remembered(block.Bytes())
+	body, err := chain.Remembered(block.ID(), block.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}

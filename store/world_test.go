@@ -70,7 +70,7 @@ type world struct {
 }
 
 func newWorld(p *chain.Params, seed uint64) *world {
-	body, err := chain.Remembered(p.Genesis.Bytes())
+	body, err := chain.Remembered(p.GenesisID(), p.Genesis.Bytes())
 	if err != nil {
 		panic(err)
 	}

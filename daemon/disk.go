@@ -1,0 +1,36 @@
+package daemon
+
+// A node whose disk is nearly full takes nothing in: no block, no payment, no
+// claim that would make it ask for blocks. It hands out no work either. What it
+// holds it goes on telling, and it goes on as before when there is room again:
+// what it missed its peers still have.
+
+// noRoom is why the node takes nothing in; nil while it does.
+func (d *Daemon) noRoom() error {
+	if why := d.full.Load(); why != nil {
+		return *why
+	}
+	return nil
+}
+
+// watchDisk says once that the disk is nearly full, and once that there is room
+// again.
+func (d *Daemon) watchDisk() {
+	if d.cfg.Room == nil || d.life.Err() != nil {
+		return
+	}
+	now, before := d.cfg.Room(), d.noRoom()
+	if now == nil {
+		d.full.Store(nil)
+	} else {
+		d.full.Store(&now)
+	}
+	switch {
+	case now != nil && before == nil:
+		d.log.Warn("no room: this node takes in no blocks and payments and does not mine until there is", "why", now)
+		d.miner.Renew()
+	case now == nil && before != nil:
+		d.log.Info("there is room on the disk again: this node goes on")
+		d.miner.Renew()
+	}
+}
