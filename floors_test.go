@@ -124,6 +124,8 @@ var floors = []room{
 		},
 		theirs: reasons{
 			"github.com/dgraph-io/badger/v4": "the disk",
+			"golang.org/x/sys/unix":          "how much room the disk has",
+			"golang.org/x/sys/windows":       "how much room the disk has",
 		},
 	},
 	{

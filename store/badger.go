@@ -23,18 +23,25 @@ type Config struct {
 	// refused, untouched, if it holds anything else and no store.
 	Beside []string
 
+	// Free tells how many bytes are free on the disk of a folder; nil asks the
+	// system.
+	Free func(dir string) (uint64, error)
+
 	// Log hears what the database says, if not nil. It is called from many
 	// goroutines.
 	Log func(level slog.Level, text string)
 }
 
 // Badger remembers on disk. Make it with Open.
-type Badger struct{ *book }
+type Badger struct {
+	*book
+	disc disc
+}
 
 // Open opens the store in a data folder, or begins one. It fails with a
 // *LockedError if another process holds it, a *ForeignError if the folder is
-// somebody else's, a *FormatError if a newer program wrote it, and a
-// *GenesisError if it belongs to another network. A *DamageError says that what
+// somebody else's, a *FormatError if a newer program wrote it, a *GenesisError if
+// it belongs to another network, and a *FullError if its disk is nearly full. A *DamageError says that what
 // was written here cannot be read; a chain that was here is never begun anew.
 func Open(c Config) (*Badger, error) {
 	if c.Params == nil || c.Dir == "" {
@@ -57,6 +64,9 @@ func Open(c Config) (*Badger, error) {
 // openMarked opens what the mark says is there. Only in a folder that is marked
 // as beginning may a genesis be written.
 func openMarked(c Config, l *lock) (*Badger, error) {
+	if err := discOf(c).least(LeastRoom); err != nil {
+		return nil, err
+	}
 	m, err := mark(c)
 	if err != nil {
 		return nil, err
@@ -70,11 +80,11 @@ func openMarked(c Config, l *lock) (*Badger, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := openMarkedBook(c, m, &badgerDisk{db, l})
+	b, err := openMarkedBook(c, m, &badgerDisk{db, l, discOf(c)})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &Badger{b}, nil
+	return &Badger{b, discOf(c)}, nil
 }
 
 func openMarkedBook(c Config, m marker, d *badgerDisk) (*book, error) {
@@ -158,9 +168,15 @@ func (b bridge) Debugf(format string, args ...any)   { b.say(slog.LevelDebug, fo
 type badgerDisk struct {
 	db   *badger.DB
 	lock *lock
+	disc disc
 }
 
+// close leaves a database without room as a crash would: closing writes tables.
+// All that was acknowledged is on disk and is found by the next open.
 func (d *badgerDisk) close() error {
+	if err := d.disc.least(keptRoom); err != nil {
+		return errors.Join(err, d.lock.release())
+	}
 	return errors.Join(d.db.Close(), d.lock.release())
 }
 
@@ -181,6 +197,9 @@ func (d *badgerDisk) hold() (snapshot, func()) {
 // write is one transaction: a crash before its sync leaves all as it was, a
 // crash after it leaves the whole batch.
 func (d *badgerDisk) write(b *batch) error {
+	if err := d.disc.least(keptRoom); err != nil {
+		return err
+	}
 	err := d.db.Update(func(txn *badger.Txn) error {
 		for key, c := range b.changes {
 			if err := set(txn, []byte(key), c.value); err != nil {

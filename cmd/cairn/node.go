@@ -120,7 +120,7 @@ func runNode(cmd *cobra.Command, o nodeOptions) error {
 	if err != nil {
 		return err
 	}
-	cfg.Store, cfg.Stop = kept, stop
+	cfg.Store, cfg.Room, cfg.Stop = kept, kept.Room, stop
 	d, err := daemon.New(cfg)
 	if err != nil {
 		return listening(err, "--listen")

@@ -1,0 +1,78 @@
+package store
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"cairn/chain/chaintest"
+)
+
+// A disk that runs full: the store does not open below what a node needs, writes
+// nothing below what the database needs for itself, and holds all that it said it
+// holds when there is room again.
+func TestDiskRunsFull(t *testing.T) {
+	p, dir, left := chaintest.Easy(), t.TempDir(), uint64(LeastRoom)
+	c := Config{Dir: dir, Params: p, Free: func(at string) (uint64, error) {
+		if at != dir {
+			t.Errorf("asked about %s", at)
+		}
+		return left, nil
+	}}
+	open := func() *Badger {
+		t.Helper()
+		s, err := Open(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	s, w := open(), newWorld(p, 3)
+	commit(t, s, w.extend(w.grow(w.tip)))
+	if left--; !isFull(t, s.Room()) {
+		t.Error("it sees room")
+	}
+	left = keptRoom
+	commit(t, s, w.extend(w.grow(w.tip)))
+	w.compare(t, s)
+	held := dump(t, s.disk)
+	left--
+	if err := s.Commit(w.extend(w.grow(w.tip))); !isFull(t, err) {
+		t.Errorf("a block is written: %v", err)
+	}
+	if err := s.Put("name", []byte("value")); !isFull(t, err) {
+		t.Errorf("a value is written: %v", err)
+	}
+	sameDisks(t, dump(t, s.disk), held)
+
+	left = LeastRoom
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	left--
+	if _, err := Open(c); !isFull(t, err) {
+		t.Errorf("it opens: %v", err)
+	}
+	left = LeastRoom
+	s = open()
+	sameDisks(t, dump(t, s.disk), held)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func isFull(t *testing.T, err error) bool {
+	t.Helper()
+	var full *FullError
+	return errors.As(err, &full) && strings.Contains(err.Error(), full.Dir) && strings.Contains(err.Error(), "make room")
+}
+
+func TestSystemTellsRoom(t *testing.T) {
+	n, err := free(t.TempDir())
+	if err != nil || n == 0 {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	if _, err := free(t.TempDir() + "/missing"); err == nil {
+		t.Error("a folder that is not there has room")
+	}
+}
