@@ -198,7 +198,7 @@ func (g gauges) chain(tell teller) {
 	var fees chain.Amount
 	var stale int
 	var rate float64
-	_ = g.d.loop.do(g.d.life, func(chain.Time) {
+	_ = g.d.loop.look(g.d.life, func(chain.Time) {
 		n := g.d.loop.node
 		best, headers = n.Best(), n.Best().Height
 		if ahead, yes := n.Syncing(); yes {
@@ -294,7 +294,7 @@ func (g gauges) peers(tell teller) {
 // stances compares the tips of peers with ours.
 func (g gauges) stances(counted []node.Peer) (stances map[string]int, agreed uint64) {
 	stances = map[string]int{}
-	_ = g.d.loop.do(g.d.life, func(now chain.Time) {
+	_ = g.d.loop.look(g.d.life, func(now chain.Time) {
 		n := g.d.loop.node
 		best, tips := n.Best(), fresh(n, now)
 		agreed = best.Height

@@ -159,7 +159,7 @@ func (t told) erase(in Store) error {
 // lived lists the reorganisations that are remembered, oldest first, those among
 // them that nobody was told of yet.
 func (d *Daemon) lived() (list []rpc.ReorgRecord, err error) {
-	err = d.loop.do(d.life, func(chain.Time) {
+	err = d.loop.look(d.life, func(chain.Time) {
 		list = d.story.reorgs()
 		untold, _ := d.loop.node.Reorgs(d.herald.reorgs)
 		for _, r := range untold {

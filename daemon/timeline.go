@@ -116,7 +116,7 @@ func (r record) Depths(id chain.Hash, tips []chain.Hash) (rpc.TxDepths, error) {
 		return rpc.TxDepths{}, err
 	}
 	out := rpc.TxDepths{ID: id, Blocks: s.w.Blocks, Depths: make([]*int64, len(tips))}
-	err = r.d.loop.do(r.d.life, func(chain.Time) {
+	err = r.d.loop.look(r.d.life, func(chain.Time) {
 		for i, tip := range tips {
 			d := s.depth(r.d.loop.node, tip)
 			out.Depths[i] = number(d)
@@ -194,7 +194,7 @@ func tipsOf(moves []moveNote, since chain.Time) (tips []chain.Hash) {
 
 func (a agreement) depthsUnder(s *search, tips []chain.Hash) (map[chain.Hash]converge.Depth, error) {
 	depths := map[chain.Hash]converge.Depth{}
-	err := a.d.loop.do(a.d.life, func(chain.Time) {
+	err := a.d.loop.look(a.d.life, func(chain.Time) {
 		for _, tip := range tips {
 			s.tips[tip] = true // what it does not hold is told by its body: conflicts do not matter here
 			depths[tip] = s.depth(a.d.loop.node, tip)
