@@ -25,6 +25,9 @@ func blockCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if raw, err = withRisk(raw, &b.Confirmations); err != nil {
+			return err
+		}
 		return show(cmd, raw, func(out io.Writer) { sayBlock(out, &b) })
 	})
 	return positive(cmd, "height %q is below 0: the genesis has height 0")
@@ -50,6 +53,9 @@ func sayBlock(out io.Writer, b *rpc.FullBlock) {
 	var t table
 	t.row("block", b.Hash)
 	t.row("height", fmt.Sprintf("%d, %s", b.Height, depthWords(b.Confirmations)))
+	if b.Confirmations > 0 {
+		t.row("risk", fmt.Sprintf("%s that an attacker with %s of the work ever undoes it", riskWord(depthOf(&b.Confirmations), usualShare), chance(usualShare)))
+	}
 	t.row("time", moment(b.Time))
 	t.row("parent", shortOr(b.Previous, "none: the genesis"))
 	t.row("next", shortOr(b.Next, "none"))
@@ -107,6 +113,7 @@ func txCommand() *cobra.Command {
 type sight struct {
 	ID          chain.Hash           `json:"txid"`
 	Depth       *int64               `json:"depth"` // on the node that was asked
+	Risk        *float64             `json:"risk"`  // that an attacker with usualShare of the work undoes it there
 	Tx          *rpc.Tx              `json:"tx"`    // null if no block and no pool holds it any more
 	Convergence *rpc.ConvergenceInfo `json:"convergence"`
 }
@@ -130,7 +137,7 @@ func lookUp(cmd *cobra.Command, node *rpc.Client, id chain.Hash) (*sight, error)
 		if info.Kind == rpc.KindBlock {
 			return nil, misused(cmd, "%v is a block: `cairn block %v` shows it", id, id)
 		}
-		s.Depth = info.Self.Depth
+		s.Depth, s.Risk = info.Self.Depth, riskAt(info.Self.Depth)
 	}
 	return s, nil
 }
@@ -190,18 +197,19 @@ func memoWords(tx *rpc.Tx) string {
 // sayAgreement draws the depth on every node.
 func sayAgreement(out io.Writer, a *rpc.Agreement) {
 	var t table
-	t.row("NODE", "DEPTH", "HEIGHT", "TIP", "HEARD", "")
-	t.row("this node", depthWord(a.Self.Depth), a.Self.Height, shortOr(a.Self.Tip, "?"), "now", "")
+	t.row("NODE", "DEPTH", "RISK", "HEIGHT", "TIP", "HEARD", "")
+	t.row("this node", depthWord(a.Self.Depth), riskWord(depthOf(a.Self.Depth), usualShare), a.Self.Height, shortOr(a.Self.Tip, "?"), "now", "")
 	for _, o := range a.Peers {
 		heard := "never"
 		if o.Tip != nil {
 			heard = span(time.Duration(o.Age)) + " ago"
 		}
-		t.row(shortPeer(o.Peer), depthWord(o.Depth), heightWord(o), shortOr(o.Tip, "?"), heard, ifNot(o.Counted, "not counted"))
+		t.row(shortPeer(o.Peer), depthWord(o.Depth), riskWord(depthOf(o.Depth), usualShare), heightWord(o), shortOr(o.Tip, "?"), heard, ifNot(o.Counted, "not counted"))
 	}
 	t.write(out, "")
 	fmt.Fprintf(out, "depth %s on all of %s, %s on more than half\n",
 		depthWord(a.All), count(a.Counted, "node", "nodes"), depthWord(a.Quorum))
+	fmt.Fprintln(out, riskNote)
 }
 
 func heightWord(o rpc.Opinion) string {

@@ -60,6 +60,7 @@ type deed struct {
 	Kind          string      `json:"kind"`
 	Fate          string      `json:"fate"`
 	Confirmations int64       `json:"confirmations"` // 0 waits, −1 cannot be confirmed any more
+	Risk          *float64    `json:"risk"`          // that an attacker with usualShare of the work undoes it
 	Received      rpc.Amount  `json:"received"`
 	Spent         rpc.Amount  `json:"spent"`
 	Fee           *rpc.Amount `json:"fee,omitempty"` // of one that we paid
@@ -125,6 +126,7 @@ func (c *chronicle) tell(ctx context.Context, limit int) ([]*deed, error) {
 		if err := c.detail(ctx, d); err != nil {
 			return nil, err
 		}
+		d.Risk = riskAt(&d.Confirmations)
 	}
 	return list, c.writeDown(list)
 }
@@ -415,14 +417,22 @@ func sayHistory(out io.Writer, list []*deed) {
 	if len(list) == 0 {
 		fmt.Fprintln(out, "nothing was paid yet: `cairn wallet request` asks for something")
 	}
+	width, risky := 0, false
 	for _, d := range list {
-		d.say(out)
+		width, risky = max(width, len(d.net())), risky || d.Risk != nil
+	}
+	for _, d := range list {
+		d.say(out, width)
+	}
+	if risky {
+		fmt.Fprintln(out, riskNote)
 	}
 }
 
-func (d *deed) say(out io.Writer) {
+// say tells of one deed; net amounts stand under each other, so many columns wide.
+func (d *deed) say(out io.Writer, width int) {
 	when := time.Unix(d.Time, 0).UTC().Format("2006-01-02 15:04:05")
-	fmt.Fprintf(out, "%s  %-8s  %s CRN  %s\n", when, d.Kind, d.net(), d.state())
+	fmt.Fprintf(out, "%s  %-8s  %*s CRN  %s\n", when, d.Kind, width, d.net(), d.state())
 	fmt.Fprintf(out, "  %v\n", d.ID)
 	if d.By != nil {
 		fmt.Fprintf(out, "  by %v\n", d.By)
@@ -447,7 +457,7 @@ func (d *deed) net() string {
 func (d *deed) state() string {
 	switch d.Fate {
 	case fateConfirmed:
-		s := fmt.Sprintf("confirmed, %d deep at height %d", d.Confirmations, *d.Height)
+		s := fmt.Sprintf("confirmed, %d deep at height %d, risk %s", d.Confirmations, *d.Height, riskWord(depthOf(&d.Confirmations), usualShare))
 		if d.Undone > 0 {
 			s += ", after a reorganisation undid it"
 		}

@@ -120,6 +120,7 @@ type waited struct {
 	converge.Verdict
 	Depths   []converge.Row `json:"depths"` // of each node that was counted
 	Depth    *int64         `json:"depth"`  // on the node that was asked
+	Risk     *float64       `json:"risk"`   // that an attacker with usualShare of the work undoes it there
 	Conflict *chain.Hash    `json:"conflict,omitempty"`
 	Reason   string         `json:"reason,omitempty"`
 	Seconds  rpc.Seconds    `json:"seconds"`
@@ -186,7 +187,7 @@ func judge(info rpc.ConvergenceInfo, depth int64, who converge.Who) waited {
 	rows := counted(info.Agreement)
 	w := waited{
 		ID: info.ID, Result: pending, Confirmations: depth, Verdict: converge.Agreed(rows, depth, who),
-		Depths: rows, Depth: info.Self.Depth, Conflict: info.Conflict, Reason: rpc.Clean(info.Reason),
+		Depths: rows, Depth: info.Self.Depth, Risk: riskAt(info.Self.Depth), Conflict: info.Conflict, Reason: rpc.Clean(info.Reason),
 	}
 	if w.Reason == w.Note {
 		w.Reason = "" // said already
@@ -262,6 +263,10 @@ func (w *waited) say(out io.Writer) {
 		}
 	}
 	fmt.Fprintf(out, "  counted: %s\n", strings.Join(whom(w.Depths), ", "))
+	if w.Risk != nil {
+		fmt.Fprintf(out, "  at depth %d here the risk that an attacker with %s of the work ever undoes it is %s\n",
+			*w.Depth, chance(usualShare), riskWord(depthOf(w.Depth), usualShare))
+	}
 	if w.Note != "" {
 		fmt.Fprintf(out, "  %s\n", w.Note)
 	}

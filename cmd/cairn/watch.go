@@ -287,15 +287,6 @@ func (w *watcher) depths(ctx context.Context, c *change) error {
 	return nil
 }
 
-// riskOf is the risk that is left at a depth; nil if nothing has confirmed it.
-func riskOf(d converge.Depth) *float64 {
-	if !d.Reaches(1) {
-		return nil
-	}
-	p := converge.Reversal(usualShare, int(d.N))
-	return &p
-}
-
 // why is the reason that rules a transaction out here.
 func why(info *rpc.ConvergenceInfo) string {
 	if d := info.Self.Depth; d != nil && *d == converge.Off {

@@ -11,9 +11,6 @@ import (
 	"cairn/converge"
 )
 
-// usualShare of all work is the attacker's whom colours and the risk column mean.
-const usualShare = 0.1
-
 // depthTone tells in colour how safe a depth is.
 func depthTone(d converge.Depth, fresh bool) tone {
 	switch {
@@ -39,21 +36,6 @@ func depthCell(d converge.Depth, fresh bool) string {
 		return "(" + d.String() + ")"
 	}
 	return d.String()
-}
-
-// riskWord is the risk at a depth in a few columns.
-func riskWord(d converge.Depth, share float64) string {
-	if !d.Known || d.N < 1 {
-		return "–"
-	}
-	p := converge.Reversal(share, int(d.N))
-	switch {
-	case p > 0.995:
-		return "100 %"
-	case p >= 1e-5:
-		return fmt.Sprintf("%.2g %%", 100*p)
-	}
-	return fmt.Sprintf("%.0e", p)
 }
 
 // Widths of the matrix, in columns.
