@@ -47,6 +47,8 @@ type successor struct {
 	Size     int         `json:"size"` // bytes
 	Network  string      `json:"network"`
 	DryRun   bool        `json:"dry_run,omitempty"`
+
+	next string // the command that shows how it settles
 }
 
 func runReplace(cmd *cobra.Command, word string, cancel bool) error {
@@ -93,7 +95,7 @@ func (h *hoard) replace(cmd *cobra.Command, id chain.Hash, cancel bool) (*succes
 		return s, nil
 	}
 	sent, err := h.commit(cmd, tx, &id, s.question())
-	s.ID = &sent
+	s.ID, s.next = &sent, follow(cmd, sent)
 	return s, err
 }
 
@@ -255,6 +257,6 @@ func (s *successor) say(out io.Writer) {
 	t.row("change", s.Change, "CRN back to this wallet")
 	t.write(out, "  ")
 	if !s.DryRun {
-		fmt.Fprintf(out, "See it settle: cairn wait %v\n", s.ID)
+		fmt.Fprintf(out, "See it settle: %s\n", s.next)
 	}
 }

@@ -144,6 +144,48 @@ func TestPaymentIsCanceled(t *testing.T) {
 	t.Log(p.run(p.on("wallet", "history")...))
 }
 
+// The three ways in which a payment may not come to what it was meant for, as the
+// wallet's history tells them. go test -v -run TestHistoryTellsWhatBecameOfPayments
+// prints every command, for a person to repeat.
+func TestHistoryTellsWhatBecameOfPayments(t *testing.T) {
+	u := newUser(t)
+	t.Chdir(u.home)
+	u.node("one", freePort(t))
+	p := u.purse("one")
+	shop := p.stranger("shop")
+	say := func(typed string) string {
+		u.Helper()
+		out := u.run(append(strings.Fields(typed), "--data-dir", "one")...)
+		u.Logf("$ cairn %s --data-dir one\n%s", typed, out)
+		return out
+	}
+	second := func(s string) string { return strings.Fields(s)[1] } // "sent TXID …"
+	last := func(s string) string { f := strings.Fields(s); return f[len(f)-1] }
+	say("mine generate 1")
+	bumped := second(say("send " + shop + " 1 --memo bumped"))
+	heir := last(strings.SplitAfter(say("bump "+bumped), "\n")[1])
+	canceled := second(say("send " + shop + " 2 --memo canceled"))
+	say("cancel " + canceled)
+	say("mine generate 1")
+	undone := second(say("send " + shop + " 3 --memo undone"))
+	block := last(say("mine generate 1"))
+	say("mine generate 1")
+	say("rpc invalidateblock " + block)
+	back := say("wallet history")
+	say("mine generate 3")
+	history := say("wallet history --limit 0")
+	for _, c := range []struct{ told, says string }{
+		{back, "-3.00000230 CRN  back in the pool: a reorganisation took its block away\n  " + undone},
+		{history, "-3.00000230 CRN  confirmed, 3 deep at height 3, risk 1.7 %, after a reorganisation undid it\n  " + undone},
+		{history, "-2.00000232 CRN  canceled, for good\n  " + canceled + "\n  by "},
+		{history, "-1.00000230 CRN  replaced, for good\n  " + bumped + "\n  by " + heir},
+	} {
+		if !strings.Contains(c.told, c.says) {
+			t.Errorf("nothing says %q", c.says)
+		}
+	}
+}
+
 // Two nodes part; the wallet pays on one side, and on the other its twin spends the
 // same coin. The other side's branch is the longer one.
 func TestPaymentsAreUndoneByAReorganisation(t *testing.T) {
