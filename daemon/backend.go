@@ -19,7 +19,8 @@ import (
 // Backend is the node as its RPC server sees it.
 func (d *Daemon) Backend() rpc.Backend {
 	return rpc.Backend{
-		Params: d.p, Open: d.snapshot, Pool: pool{d}, Network: network{d}, Book: book{d},
+		Stratum: d.door(),
+		Params:  d.p, Open: d.snapshot, Pool: pool{d}, Network: network{d}, Book: book{d},
 		Mining: mining{d}, Branches: branches{d}, Convergence: agreement{d}, Control: control{d}, Upkeep: upkeep{d},
 		Work: d.offered(), Record: record{d}, Events: d.told,
 	}
@@ -296,6 +297,10 @@ func (m mining) Status() rpc.MiningStatus {
 	s := m.d.miner.Status()
 	status := rpc.MiningStatus{
 		On: s.On, Hashrate: uint64(s.HashRate), Threads: s.Threads, Limit: uint64(s.Cap), Found: s.Blocks, Why: s.Waiting,
+		Stale: s.Stale, Hashes: s.Hashes,
+	}
+	for _, r := range s.Rates {
+		status.Rates = append(status.Rates, uint64(r))
 	}
 	if m.d.cfg.HasPay {
 		status.Pay = &m.d.cfg.Pay

@@ -54,18 +54,19 @@ type Config struct {
 
 // Daemon is one running node.
 type Daemon struct {
-	cfg    Config
-	p      *chain.Params
-	loop   *loop
-	net    *p2p.Network // read only after linked
-	miner  *miner.Miner
-	log    *slog.Logger
-	start  time.Time
-	life   context.Context
-	cancel context.CancelCauseFunc
-	all    sync.WaitGroup // every goroutine of ours
-	mu     sync.Mutex
-	closed bool // guarded by mu; nothing starts after Close began to wait
+	cfg     Config
+	p       *chain.Params
+	loop    *loop
+	net     *p2p.Network // read only after linked
+	miner   *miner.Miner
+	log     *slog.Logger
+	start   time.Time
+	life    context.Context
+	cancel  context.CancelCauseFunc
+	all     sync.WaitGroup // every goroutine of ours
+	mu      sync.Mutex
+	closed  bool        // guarded by mu; nothing starts after Close began to wait
+	stratum rpc.Stratum // guarded by mu; nil if there is none
 
 	linked    chan struct{} // closed once net is set: peers may speak before
 	desk      desk

@@ -339,6 +339,27 @@ func (g gauges) mining(tell teller) {
 	tell.counter("miner_hashes_total", "Hashes of our own search.", float64(s.Hashes))
 	tell.counter("miner_blocks_total", "Blocks that our own search found.", float64(s.Blocks), "outcome", "taken")
 	tell.counter("miner_blocks_total", "Blocks that our own search found.", float64(s.Stale), "outcome", "late")
+	for i, r := range s.Rates {
+		tell.gauge("miner_thread_hashes_per_second", "Of each thread of our own search, lately.", r, "thread", strconv.Itoa(i))
+	}
+	if door := g.d.door(); door != nil {
+		g.stratum(tell, door.Status())
+	}
+}
+
+// stratum tells of other people's miners, of all together: their names are theirs
+// to choose and without end.
+func (g gauges) stratum(tell teller, s rpc.StratumStatus) {
+	tell.gauge("stratum_connections", "Open connections of other people's miners.", float64(s.Connections))
+	tell.gauge("stratum_hashes_per_second", "Other people's miners together, guessed from their shares.", float64(s.Hashrate))
+	const blocks, shares = "Blocks that other people's miners found.", "Shares that other people's miners sent."
+	tell.counter("stratum_blocks_total", blocks, float64(s.Found), "outcome", "taken")
+	tell.counter("stratum_blocks_total", blocks, float64(s.Lost), "outcome", "late")
+	tell.counter("stratum_shares_total", shares, float64(s.Shares.Accepted), "outcome", "accepted")
+	tell.counter("stratum_shares_total", shares, float64(s.Shares.Stale), "outcome", "stale")
+	tell.counter("stratum_shares_total", shares, float64(s.Shares.Duplicate), "outcome", "duplicate")
+	tell.counter("stratum_shares_total", shares, float64(s.Shares.Low), "outcome", "low")
+	tell.counter("stratum_shares_total", shares, float64(s.Shares.Invalid), "outcome", "invalid")
 }
 
 func (g gauges) disk(tell teller) {

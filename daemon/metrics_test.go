@@ -69,7 +69,17 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 	if v, _ := b.counts("cairn_gossip_bytes_total", "topic", "block", "direction", "in"); v == 0 {
 		t.Error("blocks came and no bytes were counted")
 	}
+	a.Meet(otherMiners{})
+	expect(a, "cairn_stratum_connections", 2)
+	expect(a, "cairn_stratum_shares_total", 5, "outcome", "stale")
+	expect(a, "cairn_stratum_blocks_total", 3, "outcome", "taken")
 	lintMetrics(t, a)
+}
+
+type otherMiners struct{}
+
+func (otherMiners) Status() rpc.StratumStatus {
+	return rpc.StratumStatus{Connections: 2, Found: 3, Shares: rpc.Shares{Accepted: 4, Stale: 5}}
 }
 
 func lintMetrics(t *testing.T, p *player) {

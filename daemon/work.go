@@ -19,6 +19,21 @@ func (d *Daemon) Work() interface {
 	return work{d}
 }
 
+// Meet lets the node tell of other people's miners that come over Stratum. It is
+// called before Backend.
+func (d *Daemon) Meet(s rpc.Stratum) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stratum = s
+}
+
+// door is where they come; nil if it is closed.
+func (d *Daemon) door() rpc.Stratum {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.stratum
+}
+
 // offered is the work that RPC hands out: none if it would pay nobody.
 func (d *Daemon) offered() rpc.Work {
 	if !d.cfg.HasPay {

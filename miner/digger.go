@@ -2,6 +2,7 @@ package miner
 
 import (
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"cairn/chain"
@@ -14,9 +15,10 @@ const rolled = 13
 
 // digger is the search of one thread and owned by it.
 type digger struct {
-	m    *Miner
-	pace pace
-	hits []sha256d.Hit
+	m      *Miner
+	pace   pace
+	hashes *atomic.Uint64 // of this thread
+	hits   []sha256d.Hit
 
 	task     *task          // what the following was made from
 	headers  []chain.Header // alike but for the version
@@ -28,7 +30,7 @@ type digger struct {
 
 // newDigger makes one that searches so many headers together.
 func newDigger(m *Miner, wide int) *digger {
-	return &digger{m: m, pace: newPace(wide), headers: make([]chain.Header, wide)}
+	return &digger{m: m, pace: newPace(wide), hashes: new(atomic.Uint64), headers: make([]chain.Header, wide)}
 }
 
 // dig does at most n hashes of t, or one on each header if n is less, and returns
@@ -40,6 +42,7 @@ func (d *digger) dig(t *task, n uint64) *chain.Block {
 	d.hits = d.family.Search(first, n, d.hits[:0])
 	d.pace.took(n*wide, time.Since(start))
 	d.m.hashes.Add(n * wide)
+	d.hashes.Add(n * wide)
 	if len(d.hits) == 0 {
 		return nil
 	}

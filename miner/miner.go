@@ -68,7 +68,8 @@ type Miner struct {
 
 	mu      sync.Mutex // guards what follows; held only to look or to change
 	closed  bool
-	shift   *shift // nil while off
+	shift   *shift  // nil while off
+	hands   []*hand // the shift's threads
 	threads int
 	rate    float64
 	limit   *limit
@@ -118,7 +119,7 @@ func (m *Miner) Stop() {
 	defer m.mu.Unlock()
 	if m.shift != nil {
 		m.shift.end()
-		m.shift = nil
+		m.shift, m.hands = nil, nil
 	}
 }
 
@@ -168,8 +169,11 @@ func (m *Miner) hire() {
 	s.dismiss()
 	ctx, dismiss := context.WithCancel(s.ctx)
 	s.dismiss = dismiss
-	for range m.threads {
-		m.all.Go(func() { s.work(ctx, limit) })
+	m.hands = make([]*hand, m.threads)
+	for i := range m.hands {
+		h := newHand(time.Now())
+		m.hands[i] = h
+		m.all.Go(func() { s.work(ctx, limit, h) })
 	}
 }
 
@@ -194,6 +198,7 @@ type Status struct {
 	On       bool
 	Threads  int
 	HashRate float64   // hashes a second, measured over the last ten seconds; 0 while off
+	Rates    []float64 // the same of each thread; a thread is new after each change of their number or of the cap
 	Cap      float64   // hashes a second; 0 is none
 	Blocks   uint64    // handed over and taken
 	Stale    uint64    // found too late, or refused
@@ -205,13 +210,14 @@ type Status struct {
 // Status tells what the miner does.
 func (m *Miner) Status() Status {
 	m.mu.Lock()
-	st := Status{Threads: m.threads, Cap: m.rate}
+	now := time.Now()
+	st := Status{Threads: m.threads, Cap: m.rate, Rates: m.rates(now)}
 	s := m.shift
 	m.mu.Unlock()
 	st.Blocks, st.Stale, st.Hashes = m.blocks.Load(), m.stale.Load(), m.hashes.Load()
 	if s != nil {
 		st.On, st.Since = true, s.since
-		st.HashRate = s.meter.rate(time.Now(), st.Hashes)
+		st.HashRate = s.meter.rate(now, st.Hashes)
 		st.Waiting = s.shown.Load().why
 	}
 	return st

@@ -111,8 +111,19 @@ func TestStatusMeasuresTheLastTenSeconds(t *testing.T) {
 		m := newWorld(never).miner(t, 2, 20_000)
 		near := func(want float64) {
 			t.Helper()
-			if got := m.Status().HashRate; math.Abs(got-want) > 0.05*want {
+			st := m.Status()
+			if got := st.HashRate; math.Abs(got-want) > 0.05*want {
 				t.Errorf("measured %v, expected %v", got, want)
+			}
+			sum := 0.0
+			for _, r := range st.Rates {
+				sum += r
+			}
+			if len(st.Rates) != 2 {
+				t.Errorf("rates of %d threads", len(st.Rates))
+			}
+			if at := m.rate; math.Abs(sum-at) > 0.05*at { // they are new since the cap changed
+				t.Errorf("the threads did %v together, expected %v", sum, at)
 			}
 		}
 		m.Start()

@@ -68,6 +68,7 @@ func (s *shift) keep() {
 			s.judge(b)
 		case now := <-second.C:
 			s.meter.note(now, s.m.hashes.Load())
+			s.m.note(now)
 		}
 	}
 }
@@ -126,8 +127,9 @@ func (s *shift) judge(b *chain.Block) {
 
 // work is one thread. It asks the cap first and looks at what is shown after
 // that, so no hash is spent on a template that aged in the cap's sleep.
-func (s *shift) work(ctx context.Context, limit *limit) {
+func (s *shift) work(ctx context.Context, limit *limit, h *hand) {
 	d := newDigger(s.m, limit.width(s.m.width))
+	d.hashes = &h.hashes
 	for {
 		n, err := limit.take(ctx, d.pace.portion, d.pace.wide)
 		if err != nil {

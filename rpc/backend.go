@@ -25,9 +25,10 @@ type Backend struct {
 	Convergence Convergence
 	Control     Control
 	Upkeep      Upkeep
-	Work        Work   // nil: this node hands out no work
-	Record      Record // nil: nothing of the past is told
-	Events      *Feed  // what /events tells; nil: there is no such path
+	Work        Work    // nil: this node hands out no work
+	Record      Record  // nil: nothing of the past is told
+	Events      *Feed   // what /events tells; nil: there is no such path
+	Stratum     Stratum // other people's miners that came over Stratum; nil: that door is closed
 
 	desk   *desk   // of Work, made by the server
 	roll   *roll   // of the calls under way, likewise
@@ -144,6 +145,11 @@ type Work interface {
 	Submit(context.Context, *chain.Block) error
 	// Moved returns a channel that is closed when the best chain moves next.
 	Moved() <-chan struct{}
+}
+
+// Stratum is the door for other people's miners.
+type Stratum interface {
+	Status() StratumStatus // Expected is not filled in
 }
 
 // Convergence is what we know of our peers' agreement. An id that no branch and

@@ -18,24 +18,25 @@ func controlMethods() []method {
 
 // Status is the result of getstatus.
 type Status struct {
-	Network  string       `json:"network"`
-	Version  string       `json:"version"`
-	ID       string       `json:"peer_id"`
-	Uptime   int64        `json:"uptime"` // seconds
-	Height   uint64       `json:"height"`
-	Tip      chain.Hash   `json:"tip"`
-	Work     chain.Work   `json:"work"`
-	Time     uint32       `json:"time"` // the tip's, seconds since 1970
-	Bits     chain.Bits   `json:"bits"`
-	Headers  uint64       `json:"headers"` // height of the heaviest branch known
-	Syncing  bool         `json:"syncing"` // that branch is not ours yet
-	Peers    int          `json:"peers"`
-	Active   bool         `json:"network_active"`
-	Listen   []string     `json:"listen"` // multiaddrs
-	Pool     StatusPool   `json:"mempool"`
-	Mining   MiningStatus `json:"mining"`
-	Reorgs   Reorgs       `json:"reorgs"`
-	Warnings []string     `json:"warnings"`
+	Network  string         `json:"network"`
+	Version  string         `json:"version"`
+	ID       string         `json:"peer_id"`
+	Uptime   int64          `json:"uptime"` // seconds
+	Height   uint64         `json:"height"`
+	Tip      chain.Hash     `json:"tip"`
+	Work     chain.Work     `json:"work"`
+	Time     uint32         `json:"time"` // the tip's, seconds since 1970
+	Bits     chain.Bits     `json:"bits"`
+	Headers  uint64         `json:"headers"` // height of the heaviest branch known
+	Syncing  bool           `json:"syncing"` // that branch is not ours yet
+	Peers    int            `json:"peers"`
+	Active   bool           `json:"network_active"`
+	Listen   []string       `json:"listen"` // multiaddrs
+	Pool     StatusPool     `json:"mempool"`
+	Mining   MiningStatus   `json:"mining"`
+	Stratum  *StratumStatus `json:"stratum,omitempty"`
+	Reorgs   Reorgs         `json:"reorgs"`
+	Warnings []string       `json:"warnings"`
 }
 
 // StatusPool is the pool in a Status.
@@ -64,7 +65,7 @@ func getStatus(c *call) (*Status, error) {
 		Headers: best.Height, Syncing: best.ID != s.ID,
 		Peers: len(c.Network.Peers()), Active: local.Active, Listen: list(local.Listen),
 		Pool:   StatusPool{Count: pool.Count, Bytes: pool.Bytes},
-		Mining: c.Mining.Status(), Reorgs: c.Control.Reorgs(), Warnings: warnings(c.Control),
+		Mining: c.mining(s), Stratum: c.stratum(s), Reorgs: c.Control.Reorgs(), Warnings: warnings(c.Control),
 	}, nil
 }
 

@@ -30,20 +30,21 @@ func miningMethods() []method {
 
 // MiningInfo is the result of getmininginfo.
 type MiningInfo struct {
-	Blocks      uint64       `json:"blocks"`
-	Bits        chain.Bits   `json:"bits"`
-	Target      string       `json:"target"`
-	Difficulty  float64      `json:"difficulty"`
-	NetworkRate float64      `json:"networkhashps"` // hashes a second, guessed from the last 120 blocks
-	Pooled      int          `json:"pooledtx"`
-	Chain       string       `json:"chain"`
-	Next        NextBlock    `json:"next"`
-	Generate    bool         `json:"generate"`
-	Threads     int          `json:"genproclimit"`
-	Rate        uint64       `json:"hashespersec"`
-	Mining      MiningStatus `json:"mining"`
-	Pay         string       `json:"pay,omitempty"` // the address that our blocks pay
-	Warnings    string       `json:"warnings"`
+	Blocks      uint64         `json:"blocks"`
+	Bits        chain.Bits     `json:"bits"`
+	Target      string         `json:"target"`
+	Difficulty  float64        `json:"difficulty"`
+	NetworkRate float64        `json:"networkhashps"` // hashes a second, guessed from the last 120 blocks
+	Pooled      int            `json:"pooledtx"`
+	Chain       string         `json:"chain"`
+	Next        NextBlock      `json:"next"`
+	Generate    bool           `json:"generate"`
+	Threads     int            `json:"genproclimit"`
+	Rate        uint64         `json:"hashespersec"`
+	Mining      MiningStatus   `json:"mining"`
+	Stratum     *StratumStatus `json:"stratum,omitempty"`
+	Pay         string         `json:"pay,omitempty"` // the address that our blocks pay
+	Warnings    string         `json:"warnings"`
 }
 
 // NextBlock is what the next block must be like.
@@ -67,17 +68,43 @@ func getMiningInfo(c *call) (*MiningInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, mining := tip.State, c.Mining.Status()
+	s, mining := tip.State, c.mining(tip.State)
 	info := &MiningInfo{
 		Blocks: s.Height, Bits: s.Bits, Target: target(s.Bits), Difficulty: difficulty(s.Bits),
 		NetworkRate: rate, Pooled: c.Pool.Info().Count, Chain: c.Params.Name, Next: next(c.Params, s),
-		Generate: mining.On, Threads: mining.Threads, Rate: mining.Hashrate, Mining: mining,
+		Generate: mining.On, Threads: mining.Threads, Rate: mining.Hashrate, Mining: mining, Stratum: c.stratum(tip.State),
 		Warnings: warning(c.Control),
 	}
 	if mining.Pay != nil {
 		info.Pay = c.Params.FormatAddress(*mining.Pay)
 	}
 	return info, nil
+}
+
+// mining is our own search, seen from the tip.
+func (c *call) mining(tip chain.State) MiningStatus {
+	m := c.Mining.Status()
+	m.Expected = expected(chain.NextBits(c.Params, tip), m.Hashrate)
+	return m
+}
+
+// stratum is the door for other people's miners; nil if there is none.
+func (c *call) stratum(tip chain.State) *StratumStatus {
+	if c.Stratum == nil {
+		return nil
+	}
+	s := c.Stratum.Status()
+	s.Expected = expected(chain.NextBits(c.Params, tip), s.Hashrate)
+	return &s
+}
+
+// expected is how many seconds a block takes on average; 0 if nobody searches.
+func expected(bits chain.Bits, rate uint64) float64 {
+	if rate == 0 {
+		return 0
+	}
+	hashes, _ := new(big.Float).SetInt(bits.Work().Big()).Float64()
+	return hashes / float64(rate)
 }
 
 func next(p *chain.Params, tip chain.State) NextBlock {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"reflect"
 	"slices"
 	"strings"
@@ -399,6 +400,29 @@ func TestAddAndDisconnect(t *testing.T) {
 	get[any](t, s, "disconnectnode", "", 4)
 	get[any](t, s, "disconnectnode", w.peers[0].Address)
 	equal(t, "left", len(w.peers), 0)
+}
+
+// door is two workers' work.
+type door struct{}
+
+func (door) Status() StratumStatus {
+	return StratumStatus{Listen: "127.0.0.1:1", Hashrate: 1_000_000, Workers: []StratumWorker{{Name: "a"}, {Name: "b"}}}
+}
+
+// How long a block takes is said by whoever's rate it is, at the difficulty of the next one.
+func TestTimeToABlockIsExpected(t *testing.T) {
+	w := newWorld(t)
+	w.door = door{}
+	s := serve(t, w)
+	hashes, _ := new(big.Float).SetInt(w.p.Easiest.Work().Big()).Float64() // this network's never change
+	st := get[Status](t, s, "getstatus")
+	equal(t, "ours", st.Mining.Expected, hashes/1234)
+	equal(t, "theirs", st.Stratum.Expected, hashes/1_000_000)
+	equal(t, "workers", len(st.Stratum.Workers), 2)
+	info := get[MiningInfo](t, s, "getmininginfo")
+	equal(t, "ours", info.Mining.Expected, st.Mining.Expected)
+	equal(t, "theirs", info.Stratum.Expected, st.Stratum.Expected)
+	equal(t, "of nobody", expected(w.p.Easiest, 0), 0)
 }
 
 func TestMining(t *testing.T) {

@@ -80,10 +80,57 @@ type MiningStatus struct {
 	On       bool           `json:"on"`
 	Hashrate uint64         `json:"hashrate"` // hashes a second, lately
 	Threads  int            `json:"threads"`
-	Limit    uint64         `json:"limit,omitempty"` // hashes a second that it may do; 0 is no limit
-	Pay      *chain.Address `json:"-"`               // who is paid
-	Found    uint64         `json:"found"`           // blocks since the start
-	Why      string         `json:"why,omitempty"`   // why it waits although it is on
+	Rates    []uint64       `json:"thread_hashrates,omitempty"` // of each thread
+	Limit    uint64         `json:"limit,omitempty"`            // hashes a second that it may do; 0 is no limit
+	Pay      *chain.Address `json:"-"`                          // who is paid
+	Found    uint64         `json:"found"`                      // blocks since the start
+	Stale    uint64         `json:"stale"`                      // blocks found too late, or refused
+	Hashes   uint64         `json:"hashes"`                     // since the start
+	Expected float64        `json:"expected_time,omitempty"`    // seconds to a block on average, at this rate and the next block's difficulty; 0 without a rate
+	Why      string         `json:"why,omitempty"`              // why it waits although it is on
+}
+
+// StratumStatus is the door for other people's miners.
+type StratumStatus struct {
+	Listen      string          `json:"listen"`
+	Connections int             `json:"connections"`
+	Hashrate    uint64          `json:"hashrate"` // hashes a second of all workers, guessed from their shares
+	Shares      Shares          `json:"shares"`
+	Found       uint64          `json:"found"`                   // blocks taken
+	Lost        uint64          `json:"lost"`                    // blocks found too late, or refused
+	Expected    float64         `json:"expected_time,omitempty"` // as of MiningStatus
+	Workers     []StratumWorker `json:"workers"`
+}
+
+// Shares counts what miners sent.
+type Shares struct {
+	Accepted  uint64 `json:"accepted"`
+	Stale     uint64 `json:"stale"` // refused: their job was over
+	Duplicate uint64 `json:"duplicate"`
+	Low       uint64 `json:"low"`     // refused: above the share's target
+	Invalid   uint64 `json:"invalid"` // refused for another reason
+}
+
+// StratumWorker is what one login name did since the start.
+type StratumWorker struct {
+	Name        string  `json:"name"` // as the miner gave it
+	Pay         string  `json:"pay"`  // the address that its blocks pay
+	Connections int     `json:"connections"`
+	Hashrate    uint64  `json:"hashrate"` // hashes a second, guessed from its shares
+	Shares      Shares  `json:"shares"`
+	Found       uint64  `json:"found"`
+	Lost        uint64  `json:"lost"`
+	Difficulty  float64 `json:"difficulty"`     // of its last share; 1 is Bitcoin's easiest
+	Last        int64   `json:"last,omitempty"` // when it sent that, seconds since 1970
+}
+
+// Add sums up.
+func (s *Shares) Add(t Shares) {
+	s.Accepted += t.Accepted
+	s.Stale += t.Stale
+	s.Duplicate += t.Duplicate
+	s.Low += t.Low
+	s.Invalid += t.Invalid
 }
 
 // Reorgs counts reorganisations since the start.

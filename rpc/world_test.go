@@ -40,6 +40,7 @@ type world struct {
 	kept    []string // addresses to redial
 	active  bool
 	mining  MiningStatus
+	door    Stratum
 	opened  int // snapshots opened and not closed
 	stopped bool
 	broken  error                     // what the disk answers, if not nil
@@ -146,7 +147,7 @@ func must[T any](v T, err error) T {
 }
 
 func (w *world) backend() Backend {
-	return Backend{Params: w.p, Open: w.open, Pool: w, Network: wires{w}, Book: wires{w}, Upkeep: w, Mining: mine{w}, Branches: branches{w}, Convergence: views{w}, Control: w, Work: w.work}
+	return Backend{Params: w.p, Open: w.open, Pool: w, Network: wires{w}, Book: wires{w}, Upkeep: w, Mining: mine{w}, Branches: branches{w}, Convergence: views{w}, Control: w, Work: w.work, Stratum: w.door}
 }
 
 // A moment sees the chain as it was when it was opened.

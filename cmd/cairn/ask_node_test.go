@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -26,13 +27,13 @@ func TestStatus(t *testing.T) {
 	f.always("getstatus", rpc.Status{
 		Network: "dev", Version: "v1.2.3", ID: "12D3KooWself", Uptime: 3725, Height: 41, Tip: id("tip"), Headers: 50, Syncing: true,
 		Peers: 2, Active: true, Listen: []string{"/ip4/127.0.0.1/tcp/1"}, Pool: rpc.StatusPool{Count: 3, Bytes: 672},
-		Mining:   rpc.MiningStatus{On: true, Hashrate: 333_400, Threads: 2, Limit: 1_000_000, Found: 1, Why: "the clock is behind"},
+		Mining:   rpc.MiningStatus{On: true, Hashrate: 333_400, Threads: 2, Limit: 1_000_000, Found: 1, Expected: 120, Why: "the clock is behind"},
 		Reorgs:   rpc.Reorgs{Count: 2, Deepest: 5},
 		Warnings: []string{"careful" + evil},
 	})
 	s := f.run(t, "status")
 	s.wants(t, done, "network  dev", "height   41 of 50, catching up", "tip      "+id("tip").String(), "peers    2\n",
-		"mempool  3 transactions, 672 bytes", "mining   on, 333 kH/s with 2 threads, 1 block found, at most 1 MH/s; it waits: the clock is behind",
+		"mempool  3 transactions, 672 bytes", "mining   on, 333 kH/s with 2 threads, 1 block found, one in 2 min 0 s expected, at most 1 MH/s; it waits: the clock is behind",
 		"2 since the start, the deepest undid 5 blocks", "up 1 h 2 min", "listens  /ip4/127.0.0.1/tcp/1", "warning  careful")
 	s.printed(t)
 	var got struct {
@@ -106,20 +107,74 @@ func TestMine(t *testing.T) {
 		}
 	}
 	note("setgenerate", nil)
-	note("generatetoaddress", []chain.Hash{id("one"), id("two")})
+	found := 0
+	f.answers["generatetoaddress"] = func(params []json.RawMessage) any {
+		raw, _ := json.Marshal(params)
+		called = append(called, string(raw))
+		found++
+		return []chain.Hash{id(fmt.Sprint("block", found))}
+	}
 	f.run(t, "mine", "start").wants(t, done, "mining is on")
 	f.run(t, "mine", "start", "--threads", "3").wants(t, done)
 	f.run(t, "mine", "stop").wants(t, done, "mining is off")
-	f.run(t, "mine", "generate", "2", "--to", somebody()).wants(t, done, id("one").String(), id("two").String())
-	f.run(t, "mine", "generate", "2").wants(t, done) // the wallet's
+	f.run(t, "mine", "generate", "2", "--to", somebody()).wants(t, done, id("block1").String(), id("block2").String())
+	f.run(t, "mine", "generate", "1").wants(t, done) // the wallet's
 	f.run(t, "mine", "generate", "0").wants(t, failed, "from 1 on")
 	first := chain.Dev().FormatAddress(chain.Prefunded()[0])
-	want := `[true] [true,3] [false] [2,"` + somebody() + `"] [2,"` + first + `"]`
+	want := `[true] [true,3] [false] [1,"` + somebody() + `"] [1,"` + somebody() + `"] [1,"` + first + `"]`
 	if got := strings.Join(called, " "); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	f.always("getmininginfo", rpc.MiningInfo{Mining: rpc.MiningStatus{}, NetworkRate: 2.5e6, Next: rpc.NextBlock{Height: 42}, Pooled: 1})
 	f.run(t, "mine", "status").wants(t, done, "off, 0 blocks found", "nobody: start the node", "2.5 MH/s", "height 42", "1 transaction waits")
+	f.always("getmininginfo", rpc.MiningInfo{Mining: rpc.MiningStatus{
+		On: true, Hashrate: 2_100_000, Threads: 2, Rates: []uint64{1_000_000, 1_100_000}, Found: 3, Stale: 1, Expected: 75,
+	}})
+	f.run(t, "mine", "status").wants(t, done, "on, 2.1 MH/s with 2 threads, 3 blocks found and 1 stale, one in 1 min 15 s expected", "threads", "1 MH/s, 1.1 MH/s")
+}
+
+// What was found before the node gave up is told.
+func TestMineGenerateTellsWhatItFound(t *testing.T) {
+	f, _ := rich(t)
+	calls := 0
+	f.answers["generatetoaddress"] = func([]json.RawMessage) any {
+		if calls++; calls > 1 {
+			return &rpc.Error{Code: rpc.Misc, Message: "the node is stopping"}
+		}
+		return []chain.Hash{id("one")}
+	}
+	f.run(t, "mine", "generate", "3", "--to", somebody()).wants(t, failed, id("one").String(), "the node is stopping")
+}
+
+// The busiest of other people's miners are listed, whatever they call themselves.
+func TestStatusShowsOtherMiners(t *testing.T) {
+	f := tell(t)
+	guests := &rpc.StratumStatus{
+		Listen: "127.0.0.1:29423", Connections: 3, Hashrate: 5_000_000, Found: 4, Lost: 1, Expected: 2,
+		Shares: rpc.Shares{Accepted: 90, Stale: 2, Low: 1},
+	}
+	for i := range mostWorkers + 1 {
+		guests.Workers = append(guests.Workers, rpc.StratumWorker{
+			Name: fmt.Sprintf("rig%d%s", i, evil), Connections: 1, Hashrate: uint64(1000 * i),
+			Shares: rpc.Shares{Accepted: 9, Duplicate: 1, Invalid: 2},
+		})
+	}
+	f.always("getstatus", rpc.Status{Stratum: guests})
+	s := f.run(t, "status")
+	s.wants(t, done, "127.0.0.1:29423, 3 connections, 5 MH/s, 4 blocks found and 1 stale, one in 2.0 s expected; shares: 90 good, 2 stale, 1 above the target",
+		"rig10", "10 kH/s, 0 blocks found; shares: 9 good, 1 duplicate, 2 invalid")
+	if strings.Contains(s.out, "rig0") {
+		t.Error("the idlest worker is listed")
+	}
+	s.printed(t)
+}
+
+func TestLongTimes(t *testing.T) {
+	for seconds, want := range map[float64]string{0.25: "0.2 s", 75: "1 min 15 s", 3e9: "34722 days", 1e12: "3.17e+04 years"} {
+		if got := lasting(seconds); got != want {
+			t.Errorf("%v s are %s, want %s", seconds, got, want)
+		}
+	}
 }
 
 // Without a wallet a network of play money pays its first prefunded key, and

@@ -38,17 +38,17 @@ var built = sync.OnceValues(func() (string, error) {
 
 // user is a person with a home directory of their own.
 type user struct {
-	*testing.T
+	testing.TB
 	program, home string
 }
 
-func newUser(t *testing.T) *user {
+func newUser(t testing.TB) *user {
 	t.Helper()
 	program, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &user{T: t, program: program, home: t.TempDir()}
+	return &user{TB: t, program: program, home: t.TempDir()}
 }
 
 func (u *user) command(ctx context.Context, args ...string) *exec.Cmd {
@@ -306,7 +306,7 @@ func depth(u *user, n labNode, id string) int64 {
 }
 
 // freePort is a loopback port that was free a moment ago.
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -190,12 +190,17 @@ func (l *labLooker) look(ctx context.Context, also []chain.Hash) (*scene, error)
 	if err := s.glance(ctx, node, l.rules); err != nil {
 		return nil, err
 	}
-	s.Hashrate = 0
+	hashes := s.Expected * float64(s.Hashrate) // for a block
+	s.Hashrate, s.Found, s.Expected = 0, 0, 0
 	var tips []chain.Hash
 	for _, n := range views {
 		s.Nodes = append(s.Nodes, labNode(&n))
 		s.Hashrate += n.Rate
+		s.Found += n.Found
 		tips = append(tips, n.Tip)
+	}
+	if s.Hashrate > 0 {
+		s.Expected = hashes / float64(s.Hashrate)
 	}
 	var err error
 	if s.Tree, err = l.tree.look(ctx, node, tips); err != nil {

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
+	"time"
 
+	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"cairn/chain"
@@ -54,12 +57,24 @@ func mineStatus(cmd *cobra.Command, node *rpc.Client, _ []string) error {
 	}
 	return show(cmd, raw, func(out io.Writer) {
 		var t table
-		t.row("mining", miningWords(&m.Mining))
+		sayMining(&t, &m.Mining, m.Stratum)
+		if len(m.Mining.Rates) > 1 {
+			t.row("threads", threadWords(m.Mining.Rates))
+		}
 		t.row("pays", orNobody(m.Pay))
 		t.row("network", fmt.Sprintf("%s in all, guessed from its last blocks", rate(uint64(m.NetworkRate))))
 		t.row("next", fmt.Sprintf("height %d, bits %v, %s", m.Next.Height, m.Next.Bits, count(m.Pooled, "transaction waits", "transactions wait")))
 		t.write(out, "")
 	})
+}
+
+// threadWords are the rates of all threads, one after the other.
+func threadWords(rates []uint64) string {
+	words := make([]string, len(rates))
+	for i, r := range rates {
+		words[i] = rate(r)
+	}
+	return strings.Join(words, ", ")
 }
 
 func orNobody(address string) string {
@@ -87,19 +102,54 @@ func mineGenerate(cmd *cobra.Command, node *rpc.Client, args []string) error {
 			return err
 		}
 	}
-	ids, err := ask[[]chain.Hash](cmd.Context(), node, "generatetoaddress", n, to)
-	if err != nil {
-		return err
-	}
+	ids, err := generate(cmd, node, n, to)
 	result := struct {
 		Blocks []chain.Hash `json:"blocks"`
 		To     string       `json:"to"`
 	}{ids, to}
-	return show(cmd, result, func(out io.Writer) {
+	// What was found is told, even if the rest was not.
+	return errors.Join(show(cmd, result, func(out io.Writer) {
 		for _, id := range ids {
 			fmt.Fprintln(out, id)
 		}
-	})
+	}), err)
+}
+
+// beat is how often a bar that waits for blocks should move.
+const beat = 250 * time.Millisecond
+
+// generate asks for blocks, as many at a time as the node finds in a beat, and
+// shows a person how far it is.
+func generate(cmd *cobra.Command, node *rpc.Client, n int, to string) (ids []chain.Hash, err error) {
+	step, finish := finding(cmd, n)
+	defer finish()
+	began := time.Now()
+	for some := 1; len(ids) < n; {
+		more, err := ask[[]chain.Hash](cmd.Context(), node, "generatetoaddress", some, to)
+		ids = append(ids, more...)
+		if err != nil || len(more) == 0 {
+			return ids, err
+		}
+		step(len(more))
+		each := max(time.Since(began)/time.Duration(len(ids)), time.Microsecond)
+		some = min(max(1, int(beat/each)), 2*some, n-len(ids))
+	}
+	return ids, nil
+}
+
+// finding draws a bar of blocks for a person at a terminal, with the time that
+// the rest will take.
+func finding(cmd *cobra.Command, n int) (step func(int), finish func()) {
+	if !isTerminal(cmd.ErrOrStderr()) {
+		return func(int) {}, func() {}
+	}
+	bar := progressbar.NewOptions(n, progressbar.OptionSetWriter(cmd.ErrOrStderr()),
+		progressbar.OptionSetDescription("finding blocks"), progressbar.OptionShowCount(),
+		progressbar.OptionShowIts(), progressbar.OptionSetItsString("blocks"), progressbar.OptionSetPredictTime(true),
+		progressbar.OptionFullWidth(), progressbar.OptionSetRenderBlankState(true),
+		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+	// A bar that cannot be drawn is no reason to stop.
+	return func(k int) { _ = bar.Add(k) }, func() { _ = bar.Finish() }
 }
 
 // ownAddress is who is paid where nobody is named.

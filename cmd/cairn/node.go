@@ -131,6 +131,11 @@ func runNode(cmd *cobra.Command, o nodeOptions) error {
 
 // serveNode answers RPC until the user, a caller or the node itself wants an end.
 func serveNode(ctx context.Context, cmd *cobra.Command, o nodeOptions, dir string, d *daemon.Daemon, cfg daemon.Config) error {
+	miners, err := openDoor(o.stratum, d, cfg)
+	if err != nil {
+		return listening(err, "--stratum")
+	}
+	defer miners.shut()
 	doors := o.server(cfg.Params, dir)
 	doors.Metrics = d.Metrics()
 	server, err := rpc.Start(doors, d.Backend())
@@ -145,11 +150,7 @@ func serveNode(ctx context.Context, cmd *cobra.Command, o nodeOptions, dir strin
 	}
 	defer forget()
 	var others bytes.Buffer // the doors that not everybody opens
-	idle, err := serveMiners(&others, o.stratum, d, cfg)
-	if err != nil {
-		return listening(err, "--stratum")
-	}
-	defer idle()
+	miners.greet(&others)
 	dark, err := showMetrics(&others, o.metrics, d)
 	if err != nil {
 		return listening(err, "--metrics")

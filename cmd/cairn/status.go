@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,7 +46,7 @@ func sayStatus(out io.Writer, s *rpc.Status) {
 	t.row("work", shortWork(s.Work))
 	t.row("peers", fmt.Sprintf("%d%s", s.Peers, ifNot(s.Active, ", the network is off: `cairn peers on`")))
 	t.row("mempool", fmt.Sprintf("%s, %d bytes", count(s.Pool.Count, "transaction", "transactions"), s.Pool.Bytes))
-	t.row("mining", miningWords(&s.Mining))
+	sayMining(&t, &s.Mining, s.Stratum)
 	t.row("reorgs", reorgWords(&s.Reorgs))
 	t.row("node", fmt.Sprintf("%s, version %s, up %s", rpc.Clean(s.ID), rpc.Clean(s.Version), span(time.Duration(s.Uptime)*time.Second)))
 	for _, l := range s.Listen {
@@ -73,11 +75,68 @@ func ifNot(is bool, words string) string {
 // shortWork is total work without its leading zeros.
 func shortWork(w chain.Work) string { return "0x" + w.Big().Text(16) }
 
+// sayMining is our own search and, below it, other people's.
+func sayMining(t *table, m *rpc.MiningStatus, guests *rpc.StratumStatus) {
+	t.row("mining", miningWords(m))
+	if guests == nil {
+		return
+	}
+	t.row("stratum", fmt.Sprintf("%s, %s, %s%s; shares: %s", guests.Listen, count(guests.Connections, "connection", "connections"),
+		rate(guests.Hashrate), foundWords(guests.Found, guests.Lost, guests.Expected), shareWords(guests.Shares)))
+	for _, w := range busiest(guests.Workers) {
+		t.row("", fmt.Sprintf("%s, %s, %s%s; shares: %s", rpc.Clean(w.Name), count(w.Connections, "connection", "connections"),
+			rate(w.Hashrate), foundWords(w.Found, w.Lost, 0), shareWords(w.Shares)))
+	}
+}
+
+// mostWorkers is how many people see; --json has them all.
+const mostWorkers = 10
+
+func busiest(workers []rpc.StratumWorker) []rpc.StratumWorker {
+	list := slices.Clone(workers)
+	slices.SortStableFunc(list, func(a, b rpc.StratumWorker) int { return cmp.Compare(b.Hashrate, a.Hashrate) })
+	return list[:min(len(list), mostWorkers)]
+}
+
+func shareWords(s rpc.Shares) string {
+	words := fmt.Sprintf("%d good", s.Accepted)
+	for _, bad := range []struct {
+		n    uint64
+		word string
+	}{{s.Stale, "stale"}, {s.Duplicate, "duplicate"}, {s.Low, "above the target"}, {s.Invalid, "invalid"}} {
+		if bad.n > 0 {
+			words += fmt.Sprintf(", %d %s", bad.n, bad.word)
+		}
+	}
+	return words
+}
+
+// foundWords are the blocks of a miner, and when to expect the next.
+func foundWords(found, lost uint64, expected float64) string {
+	words := fmt.Sprintf(", %s found", count(int(found), "block", "blocks"))
+	if lost > 0 {
+		words += fmt.Sprintf(" and %d stale", lost)
+	}
+	if expected > 0 {
+		words += fmt.Sprintf(", one in %s expected", lasting(expected))
+	}
+	return words
+}
+
+// lasting is a time in seconds, of whatever length.
+func lasting(seconds float64) string {
+	const year = 365.25 * 24 * 3600
+	if seconds > 100*year {
+		return fmt.Sprintf("%.3g years", seconds/year)
+	}
+	return span(time.Duration(seconds * float64(time.Second)))
+}
+
 func miningWords(m *rpc.MiningStatus) string {
 	if !m.On {
-		return fmt.Sprintf("off, %s found", count(int(m.Found), "block", "blocks"))
+		return "off" + foundWords(m.Found, m.Stale, 0)
 	}
-	s := fmt.Sprintf("on, %s with %s, %s found", rate(m.Hashrate), count(m.Threads, "thread", "threads"), count(int(m.Found), "block", "blocks"))
+	s := fmt.Sprintf("on, %s with %s%s", rate(m.Hashrate), count(m.Threads, "thread", "threads"), foundWords(m.Found, m.Stale, m.Expected))
 	if m.Limit > 0 {
 		s += ", at most " + rate(m.Limit)
 	}

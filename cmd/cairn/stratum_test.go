@@ -15,6 +15,18 @@ import (
 // door is what a node prints for miners.
 var door = regexp.MustCompile(`stratum\+tcp://(127\.0\.0\.1:\d+)`)
 
+// minersSeen is what status --json says of miners.
+type minersSeen struct {
+	Stratum struct {
+		Listen      string
+		Connections int
+		Workers     []struct {
+			Name, Pay   string
+			Connections int
+		}
+	}
+}
+
 // A miner connects where the node says, works for whom it names, and is let go
 // when the node stops.
 func TestMinersConnect(t *testing.T) {
@@ -33,6 +45,12 @@ func TestMinersConnect(t *testing.T) {
 		if !lines.Scan() || !strings.Contains(lines.Text(), want) {
 			t.Fatalf("the node says %q, %v; want %q", lines.Text(), lines.Err(), want)
 		}
+	}
+	rpc := regexp.MustCompile(`rpc +(\S+)`).FindStringSubmatch(p.log.String())[1]
+	seen := ask[minersSeen](u, "status", "--network", "regtest", "--rpc", rpc)
+	if s := seen.Stratum; s.Connections != 1 || s.Listen != conn.RemoteAddr().String() || len(s.Workers) != 1 ||
+		s.Workers[0].Name != "rig" || s.Workers[0].Connections != 1 || !strings.HasPrefix(s.Workers[0].Pay, "rcrn1") {
+		t.Errorf("status says of the miner: %+v", s)
 	}
 	if err := p.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)

@@ -23,7 +23,7 @@ func (u *user) purse(dir string) *purse {
 	u.Helper()
 	p := &purse{u, dir}
 	words := filepath.Join(u.home, "words")
-	writeFile(u.T, words, "test test test test test test test test test test test junk\n")
+	writeFile(u.TB, words, "test test test test test test test test test test test junk\n")
 	p.run(p.on("wallet", "restore", "--mnemonic-file", words, "--no-passphrase")...)
 	return p
 }
@@ -283,7 +283,7 @@ func TestRequestIsPaid(t *testing.T) {
 	t.Log(p.run(p.on("wallet", "list")...))
 }
 
-func writeFile(t *testing.T, path, content string) {
+func writeFile(t testing.TB, path, content string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)

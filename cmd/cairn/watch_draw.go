@@ -160,6 +160,9 @@ func (n *scene) pace() []string {
 	if n.Reorgs.Count > 0 {
 		words = append(words, fmt.Sprintf("%s, the deepest %d", count(n.Reorgs.Count, "reorganisation", "reorganisations"), n.Reorgs.Deepest))
 	}
+	if n.Expected > 0 {
+		words = append(words, fmt.Sprintf("%d found here, next in %s", n.Found, lasting(n.Expected)))
+	}
 	return words
 }
 

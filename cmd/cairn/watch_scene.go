@@ -19,9 +19,11 @@ type scene struct {
 	Network    string
 	Tip        chain.Hash
 	Height     uint64
-	Headers    uint64 // of the heaviest branch known
-	Waiting    int    // transactions in the pool
-	Hashrate   uint64 // a second, of the nodes that we ask
+	Headers    uint64  // of the heaviest branch known
+	Waiting    int     // transactions in the pool
+	Hashrate   uint64  // a second, of the nodes that we ask
+	Found      uint64  // blocks that they found
+	Expected   float64 // seconds until they find another, on average; 0 if they do not search
 	NetRate    float64
 	Difficulty float64
 	Spacing    time.Duration // between blocks, that the difficulty aims at
@@ -158,6 +160,7 @@ func (s *scene) glance(ctx context.Context, node *rpc.Client, rules *chain.Param
 	}
 	s.Network, s.Spacing = rpc.Clean(rules.Name), time.Duration(rules.Spacing)*time.Second
 	s.Hashrate, s.NetRate, s.Difficulty = mining.Rate, mining.NetworkRate, mining.Difficulty
+	s.Found, s.Expected = mining.Mining.Found, mining.Mining.Expected
 	s.Headers, s.Waiting, s.Reorgs = status.Headers, status.Pool.Count, status.Reorgs
 	return nil
 }

@@ -59,7 +59,7 @@ func grow(lines ...string) forkTree {
 func stage(at time.Duration, t forkTree, on string, txs ...string) *scene {
 	s := &scene{
 		At: noon.Add(at), Network: "dev", Tip: t.Best, Height: t.Blocks[t.Best].Height, Headers: t.Blocks[t.Best].Height,
-		Waiting: 1, Hashrate: 333_400, NetRate: 1.2e6, Difficulty: 0.00036, Spacing: 10 * time.Second,
+		Waiting: 1, Hashrate: 333_400, NetRate: 1.2e6, Difficulty: 0.00036, Found: 5, Expected: 4.6, Spacing: 10 * time.Second,
 		Reorgs: rpc.Reorgs{Count: 1, Deepest: 2}, Tree: t,
 	}
 	for i, name := range strings.Fields(on) {
@@ -535,5 +535,17 @@ func TestSettledTransactionsMakeRoom(t *testing.T) {
 	got := f.follow([]chain.Hash{id("one more")}, nil)
 	if len(got) != maxShown || !slices.Contains(got, id("one more")) || slices.Contains(got, id("3")) {
 		t.Errorf("%d are followed", len(got))
+	}
+}
+
+// The line of work says what our own search finds, if there is one.
+func TestPaceTellsOfOurOwnSearch(t *testing.T) {
+	s := &scene{Found: 5, Expected: 4.6}
+	if words := strings.Join(s.pace(), "; "); !strings.Contains(words, "5 found here, next in 4.6 s") {
+		t.Errorf("the line is %q", words)
+	}
+	s.Expected = 0
+	if words := strings.Join(s.pace(), "; "); strings.Contains(words, "found") {
+		t.Errorf("without a search the line is %q", words)
 	}
 }
