@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"cairn/chain"
+	"cairn/rpc"
 )
 
 // counts gathers one family, and the value of one of its metrics.
