@@ -20,7 +20,7 @@ import (
 func (d *Daemon) Backend() rpc.Backend {
 	return rpc.Backend{
 		Stratum: d.door(),
-		Params:  d.p, Open: d.snapshot, Pool: pool{d}, Network: network{d}, Book: book{d},
+		Params:  d.p, Open: d.snapshot, Pool: pool{d}, Network: network{d}, Book: book{d}, Bans: bans{d},
 		Mining: mining{d}, Branches: branches{d}, Convergence: agreement{d}, Control: control{d}, Upkeep: upkeep{d},
 		Work: d.offered(), Record: record{d}, Events: d.told,
 	}
@@ -228,7 +228,7 @@ func (n network) Peers() []rpc.Peer {
 		r := rpc.Peer{
 			Number: visit, ID: p2p.Name(p.Peer), Address: p.Addr, Agent: p.Agent, Inbound: p.Inbound,
 			Named: named[p.Peer], Since: p.Since.Unix(), Ping: rpc.Seconds(p.Latency),
-			Sent: uint64(p.Out), Received: uint64(p.In), Transport: transport(p.Addr),
+			Sent: uint64(p.Out), Received: uint64(p.In), Transport: transport(p.Addr), Score: p.Score,
 		}
 		if c, ok := claims[p.Peer]; ok {
 			claimed(&r, c, now)

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"cairn/chain"
 	"cairn/chain/chaintest"
 	"cairn/daemon"
 	"cairn/node"
 	"cairn/p2p"
+	"cairn/rpc"
 )
 
 // liar stands between a network and a node: it bends what the node hears and
@@ -181,7 +183,7 @@ func TestLiars(t *testing.T) {
 	}
 }
 
-func TestLiarIsShunned(t *testing.T) {
+func TestLiarIsBanned(t *testing.T) {
 	p := chain.Regtest()
 	crook := &liar{}
 	bent := begin(t, crook.between(config(t, p)))
@@ -190,6 +192,23 @@ func TestLiarIsShunned(t *testing.T) {
 	victim := start(t, p, bent)
 	until(t, "the liar is blamed often enough", func() bool { return victim.faults.Load() >= 5 })
 	until(t, "and cut off", func() bool { return len(victim.peers()) == 0 })
+	list := victim.Bans.List()
+	if len(list) != 1 || list[0].Address != p2p.Name(bent.self) || list[0].Reason == "" {
+		t.Fatalf("bans: %+v", list)
+	}
+	for whom, code := range map[string]rpc.Code{list[0].Address: rpc.AlreadyAdded, "nobody": rpc.InvalidSubnet} {
+		if err := victim.Bans.Ban(whom, time.Now().Add(time.Hour)); !errors.Is(err, code.Err()) {
+			t.Errorf("ban %s: %v", whom, err)
+		}
+	}
+	if err := victim.Bans.Lift("192.0.2.1"); !errors.Is(err, rpc.InvalidSubnet.Err()) {
+		t.Errorf("lifted what nobody said: %v", err)
+	}
+	crook.bend(nil)
+	if err := victim.Bans.Lift(list[0].Address); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "forgiven, it is a peer again", func() bool { return len(victim.peers()) == 1 })
 }
 
 func (l lie) only() func(ctx context.Context, q node.Request, a node.Answer) (node.Answer, error) {

@@ -9,17 +9,32 @@ import (
 )
 
 const (
-	maxFaulty   = 1024 // peers whose faults are remembered
-	maxFaults   = 5    // a peer with so many is shunned
-	faultWeight = -20  // of one fault in the gossip score
-	forgiven    = 0.1  // faults that count as none
+	faultWeight = -20 // of one fault in the gossip score
+	forgiven    = 0.1 // faults that count as none
 	faultHalf   = 10 * time.Minute
 )
 
 // ledger counts the faults of peers, and forgets half of them every ten minutes.
 type ledger struct {
 	mu     sync.Mutex
-	faults map[peer.ID]fault // guarded by mu
+	faults map[peer.ID]fault   // guarded by mu
+	scores map[peer.ID]float64 // guarded by mu, never changed; gossip's last word
+}
+
+func newLedger() *ledger { return &ledger{faults: map[peer.ID]fault{}} }
+
+// rate keeps what gossip says of everybody.
+func (l *ledger) rate(scores map[peer.ID]float64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.scores = scores
+}
+
+// rating is gossip's last word on p.
+func (l *ledger) rating(p peer.ID) float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.scores[p]
 }
 
 type fault struct {
@@ -64,4 +79,13 @@ func (l *ledger) score(p peer.ID) float64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return faultWeight * l.faults[p].now()
+}
+
+// forgive wipes out p's faults, and outweighs what gossip holds against it: it
+// would be banned again at once.
+func (l *ledger) forgive(p peer.ID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	grudge := l.scores[p] - faultWeight*l.faults[p].now()
+	l.faults[p] = fault{count: min(grudge, 0) / -faultWeight, at: time.Now()}
 }

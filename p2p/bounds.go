@@ -10,4 +10,9 @@ const (
 	maxAddrsEach    = 8    // addresses of one peer that we listen to at a time
 	hearsayRate     = 10   // such addresses a second that we look at
 	maxHearsayFails = 3    // tries in vain, after which such an address is dropped
+
+	maxFaulty   = 1024 // peers whose faults are remembered
+	maxFaults   = 5    // of one peer: with so many it is banned
+	maxBans     = 1024 // peers and address ranges that are kept out
+	maxBannedAt = 3    // peers at one address, after which the address is banned
 )

@@ -41,6 +41,7 @@ type Config struct {
 	MaxPeers int                   // peers at most; those of Peers push out who dialled us last; 0 means DefaultMaxPeers
 	LAN      bool                  // look for peers on the local network (mDNS), and be found there
 	Book     Book                  // remembers peers from one run to the next; nil: nothing does
+	Bans     Book                  // remembers who is banned; nil: nothing does
 	Agent    string                // our program's name and version, for people
 	Logger   *slog.Logger          // nil: silent. libp2p's own warnings appear at debug level, for the first Network of a process
 	Metrics  prometheus.Registerer // libp2p counts here; nil: nowhere
@@ -60,7 +61,7 @@ type Pace struct {
 	Far      time.Duration // longest wait between redials elsewhere; 60 s
 	Settle   time.Duration // longest wait of a new peer for a place in the gossip mesh, before Joined; 3 s
 	Stranger time.Duration // until a peer without our protocol is cut; 5 s
-	Shun     time.Duration // how long a peer that was blamed too often is kept out; 10 min
+	Ban      time.Duration // how long a peer that was blamed too often is kept out; 1 h
 	Claim    time.Duration // between two tip claims of one peer; 1 s
 	Feel     time.Duration // between looks whether an address of the book still holds, when we have peers enough; 2 min
 }
@@ -74,7 +75,7 @@ func (p Pace) orDefaults() Pace {
 	or(&p.Far, 60*time.Second)
 	or(&p.Settle, 3*time.Second)
 	or(&p.Stranger, 5*time.Second)
-	or(&p.Shun, 10*time.Minute)
+	or(&p.Ban, time.Hour)
 	or(&p.Claim, time.Second)
 	or(&p.Feel, 2*time.Minute)
 	return p

@@ -203,7 +203,7 @@ func (d *dialer) choose(free int, spans []string) (now []target) {
 	spans = append(spans, t.spans...)
 	for range min(free, open) {
 		p := d.book.pick(time.Now(), func(p *page) bool {
-			return d.gate.welcome(p.id) == nil && !d.roster.connected(p.id) && !d.asked(p.id) &&
+			return d.gate.welcome(p.id, p.addr) == nil && !d.roster.connected(p.id) && !d.asked(p.id) &&
 				(feel || p.span == "" || !slices.Contains(spans, p.span))
 		})
 		if p == nil {
@@ -237,7 +237,7 @@ func (d *dialer) asked(p peer.ID) bool {
 
 // wanted expects mu to be held.
 func (d *dialer) wanted(t *target) bool {
-	return !t.busy && d.gate.welcome(t.id) == nil && (t.id == "" || !d.roster.connected(t.id))
+	return !t.busy && d.gate.welcome(t.id, t.addr) == nil && (t.id == "" || !d.roster.connected(t.id))
 }
 
 // pause is how long nothing is due. Peers come and go without a word to us, so
@@ -285,7 +285,7 @@ var ErrUnreached = errors.New("cannot be reached now")
 // given with its address is asked for it anew after a failure: it may have
 // become another.
 func (n *Network) reach(ctx context.Context, t target) (id peer.ID, err error) {
-	if err := n.gate.welcome(t.id); err != nil {
+	if err := n.gate.welcome(t.id, t.addr); err != nil {
 		return t.id, err
 	}
 	ctx, cancel := n.bound(ctx, dialTimeout)

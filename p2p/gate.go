@@ -3,7 +3,6 @@ package p2p
 import (
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/control"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -15,7 +14,7 @@ import (
 var (
 	ErrInactive = errors.New("the network is switched off here")
 	ErrBlocked  = errors.New("the peer is blocked")
-	ErrShunned  = errors.New("the peer broke the rules too often")
+	ErrBanned   = errors.New("the peer is banned")
 	ErrFull     = errors.New("as many peers as allowed")
 )
 
@@ -24,12 +23,12 @@ var (
 // right after.
 type gate struct {
 	crowded func() bool // has nobody room who dials us
+	bans    *bans
 
 	mu      sync.Mutex
-	off     bool                  // guarded by mu
-	blocked map[peer.ID]bool      // guarded by mu
-	kept    map[peer.ID]bool      // guarded by mu; peers that always find room
-	shunned map[peer.ID]time.Time // guarded by mu; until when
+	off     bool             // guarded by mu
+	blocked map[peer.ID]bool // guarded by mu
+	kept    map[peer.ID]bool // guarded by mu; peers that always find room
 }
 
 func newGate() *gate {
@@ -37,26 +36,24 @@ func newGate() *gate {
 		crowded: func() bool { return false },
 		blocked: map[peer.ID]bool{},
 		kept:    map[peer.ID]bool{},
-		shunned: map[peer.ID]time.Time{},
+		bans:    newBans(),
 	}
 }
 
-// welcome returns why p may not be connected, or nil.
-func (g *gate) welcome(p peer.ID) error {
+// welcome returns why p may not be connected, at an address if that is known, or
+// nil.
+func (g *gate) welcome(p peer.ID, at ma.Multiaddr) error {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	until, shunned := g.shunned[p]
-	if shunned && !time.Now().Before(until) {
-		delete(g.shunned, p)
-		shunned = false
-	}
+	off, blocked := g.off, g.blocked[p]
+	g.mu.Unlock()
 	switch {
-	case g.off:
+	case off:
 		return ErrInactive
-	case g.blocked[p]:
+	case blocked:
 		return ErrBlocked
-	case shunned:
-		return ErrShunned
+	}
+	if _, hit := g.bans.hit(p, at); hit {
+		return ErrBanned
 	}
 	return nil
 }
@@ -96,42 +93,23 @@ func set(m map[peer.ID]bool, p peer.ID, yes bool) {
 	}
 }
 
-// shun keeps p out until then. Identities are free, so the list forgets who was
-// on it longest when it is full.
-func (g *gate) shun(p peer.ID, until time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.shunned) >= maxFaulty {
-		first := p
-		for q, t := range g.shunned {
-			if first == p || t.Before(g.shunned[first]) {
-				first = q
-			}
-		}
-		delete(g.shunned, first)
-	}
-	g.shunned[p] = until
-}
-
 // InterceptPeerDial implements connmgr.ConnectionGater.
-func (g *gate) InterceptPeerDial(p peer.ID) bool { return g.welcome(p) == nil }
+func (g *gate) InterceptPeerDial(p peer.ID) bool { return g.welcome(p, nil) == nil }
 
 // InterceptAddrDial implements connmgr.ConnectionGater.
-func (g *gate) InterceptAddrDial(peer.ID, ma.Multiaddr) bool { return true }
+func (g *gate) InterceptAddrDial(p peer.ID, at ma.Multiaddr) bool { return g.welcome(p, at) == nil }
 
 // InterceptAccept implements connmgr.ConnectionGater.
-func (g *gate) InterceptAccept(network.ConnMultiaddrs) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return !g.off
+func (g *gate) InterceptAccept(c network.ConnMultiaddrs) bool {
+	return g.welcome("", c.RemoteMultiaddr()) == nil
 }
 
 // InterceptSecured implements connmgr.ConnectionGater.
-func (g *gate) InterceptSecured(d network.Direction, p peer.ID, _ network.ConnMultiaddrs) bool {
-	return g.welcome(p) == nil && (d == network.DirOutbound || g.room(p) == nil)
+func (g *gate) InterceptSecured(d network.Direction, p peer.ID, c network.ConnMultiaddrs) bool {
+	return g.welcome(p, c.RemoteMultiaddr()) == nil && (d == network.DirOutbound || g.room(p) == nil)
 }
 
 // InterceptUpgraded implements connmgr.ConnectionGater.
 func (g *gate) InterceptUpgraded(c network.Conn) (bool, control.DisconnectReason) {
-	return g.welcome(c.RemotePeer()) == nil, 0
+	return g.welcome(c.RemotePeer(), c.RemoteMultiaddr()) == nil, 0
 }

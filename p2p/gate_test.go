@@ -11,40 +11,28 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
+// nowhere is a connection without addresses.
+type nowhere struct{}
+
+func (nowhere) LocalMultiaddr() ma.Multiaddr  { return nil }
+func (nowhere) RemoteMultiaddr() ma.Multiaddr { return nil }
+
 func TestGateKeepsRoomForThoseWeWant(t *testing.T) {
 	g := newGate()
 	g.crowded = func() bool { return true }
-	if g.InterceptSecured(network.DirInbound, "a", nil) {
+	if g.InterceptSecured(network.DirInbound, "a", nowhere{}) {
 		t.Error("one more peer gets in")
 	}
-	if !g.InterceptSecured(network.DirOutbound, "a", nil) {
+	if !g.InterceptSecured(network.DirOutbound, "a", nowhere{}) {
 		t.Error("we cannot dial one more")
 	}
 	g.keep("a", true)
-	if !g.InterceptSecured(network.DirInbound, "a", nil) {
+	if !g.InterceptSecured(network.DirInbound, "a", nowhere{}) {
 		t.Error("a wanted peer finds no room")
 	}
 	g.keep("a", false)
 	if g.room("a") != ErrFull {
 		t.Error("a peer that was wanted once still finds room")
-	}
-}
-
-func TestGateShunsForAWhile(t *testing.T) {
-	g := newGate()
-	g.shun("over", time.Now())
-	g.shun("on", time.Now().Add(time.Hour))
-	if err := g.welcome("over"); err != nil {
-		t.Errorf("shunned too long: %v", err)
-	}
-	for i := range maxFaulty {
-		if g.welcome("on") != ErrShunned {
-			t.Fatalf("forgotten after %d others", i)
-		}
-		g.shun(peer.ID(fmt.Sprint(i)), time.Now().Add(2*time.Hour))
-	}
-	if len(g.shunned) != maxFaulty || g.welcome("on") != nil {
-		t.Errorf("%d are shunned, the first %v", len(g.shunned), g.welcome("on"))
 	}
 }
 
@@ -65,7 +53,7 @@ func TestWaitsBetweenRedialsDouble(t *testing.T) {
 }
 
 func TestLedgerForgives(t *testing.T) {
-	l := &ledger{faults: map[peer.ID]fault{}}
+	l := newLedger()
 	for i := range maxFaults - 1 {
 		if l.add("a") {
 			t.Fatalf("too many after %d", i+1)

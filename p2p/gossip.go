@@ -51,7 +51,7 @@ func (n *Network) openGossip() error {
 	g := n.cfg.Genesis
 	names := []string{topic(g, "tx"), topic(g, "block"), topic(g, "tip")}
 	n.topics = newTraffic(n.roster, names)
-	ps, err := pubsub.NewGossipSub(n.ctx, n.host, n.gossipOptions(names)...)
+	ps, err := pubsub.NewGossipSub(n.ctx, watchful{n.host, n.Blame}, n.gossipOptions(names)...)
 	if err != nil {
 		return fmt.Errorf("p2p: gossip: %w", err)
 	}
@@ -254,11 +254,12 @@ func nearbyNets() (nets []*net.IPNet) {
 	return nets
 }
 
-// inspect shuns whom gossip does not listen to any more.
+// inspect bans whom gossip does not listen to any more.
 func (n *Network) inspect(scores map[peer.ID]float64) {
+	n.ledger.rate(scores)
 	for p, score := range scores {
 		if score < hearBelow && n.roster.connected(p) {
-			n.shun(p, fmt.Sprintf("gossip score %.0f", score))
+			n.punish(p, fmt.Sprintf("gossip score %.0f", score))
 		}
 	}
 }

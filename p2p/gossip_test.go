@@ -93,7 +93,7 @@ func TestIgnoredGoesNoFurtherUntilPublished(t *testing.T) {
 	if got := next(t, c.txs); string(got.what.Memo) != "orphan" || got.from != b.ID() {
 		t.Fatalf("heard %q", got.what.Memo)
 	}
-	if !a.roster.connected(peer.ID(b.ID())) || b.gate.welcome(peer.ID(a.ID())) != nil {
+	if !a.roster.connected(peer.ID(b.ID())) || b.gate.welcome(peer.ID(a.ID()), nil) != nil {
 		t.Error("ignoring cost the sender its connection")
 	}
 }
@@ -107,11 +107,22 @@ func TestWhoSendsWhatIsRejectedIsCutOff(t *testing.T) {
 		}
 	}
 	expect(t, b.left, a.ID())
-	if why := b.gate.welcome(peer.ID(a.ID())); why != ErrShunned {
+	if why := b.gate.welcome(peer.ID(a.ID()), nil); why != ErrBanned {
 		t.Errorf("a may come back: %v", why)
 	}
 	silent(t, b.left)
 	silent(t, c.txs)
+
+	// Forgiven, it is heard again, although gossip bears grudges.
+	b.judge(nil)
+	b.ClearBans()
+	link(t, a, b)
+	if err := a.PublishTx(tx("good")); err != nil {
+		t.Fatal(err)
+	}
+	for said := next(t, b.txs); string(said.what.Memo) != "good"; {
+		said = next(t, b.txs)
+	}
 }
 
 func TestWhoSendsGarbageIsCutOff(t *testing.T) {

@@ -40,7 +40,7 @@ func (n *Network) callOut() (stop func()) {
 	}
 	service := mdns.NewMdnsService(n.host, lanService(n.cfg.Genesis), lan{n})
 	if err := service.Start(); err != nil {
-		n.log.Warn("not looking for peers on the local network: name them with --peer", "error", fmt.Errorf("mDNS: %w", err))
+		n.log.Warn("not looking for peers on the local network", "error", fmt.Errorf("mDNS: %w", err))
 	}
 	return func() { _ = service.Close() }
 }

@@ -197,7 +197,7 @@ func TestTakenPort(t *testing.T) {
 			cfg.Key = newKey(t)
 			cfg.Listen = []string{taken}
 			_, err := New(t.Context(), cfg, newEar())
-			mustFail(t, err, taken, "another node")
+			mustFail(t, err, taken, "in use")
 		})
 	}
 }

@@ -43,6 +43,8 @@ type Network struct {
 	asks   *turns
 	memory *memory
 	slots  slots
+	bans   *bans
+	saving chan struct{} // holds an entry while the list of bans is written
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -111,6 +113,7 @@ func start(ctx context.Context, cfg Config, h Handler, on host.Host, g *gate, li
 		n.dialer.add(target{addr: addr, id: id, named: id != ""})
 	}
 	n.openBook()
+	n.openBans()
 	n.ctx, n.cancel = context.WithCancel(ctx)
 	if err := n.speak(); err != nil {
 		n.inside.shut()
@@ -123,14 +126,15 @@ func start(ctx context.Context, cfg Config, h Handler, on host.Host, g *gate, li
 
 func assemble(cfg Config, h Handler, on host.Host, g *gate) *Network {
 	n := &Network{
-		cfg: cfg, host: on, handler: h, log: cfg.Logger, gate: g,
+		cfg: cfg, host: on, handler: h, log: cfg.Logger, gate: g, bans: g.bans,
 		protocol: protocol.ID(syncProtocol(cfg.Genesis)),
 		key:      on.Peerstore().PrivKey(on.ID()),
 		claims:   &claims{every: cfg.Pace.Claim, from: map[peer.ID]*claimer{}},
-		ledger:   &ledger{faults: map[peer.ID]fault{}},
+		ledger:   newLedger(),
 		served:   &places{taken: map[peer.ID]int{}},
 		asks:     &turns{queue: map[peer.ID]*turn{}},
 		inside:   new(inside),
+		saving:   make(chan struct{}, 1),
 		warned:   &warnings{of: map[peer.ID]bool{}},
 	}
 	n.roster = newRoster(cfg.Pace.Settle)
@@ -202,6 +206,7 @@ type PeerInfo struct {
 	Since   time.Time
 	Latency time.Duration // there and back, averaged; 0 if not known yet
 	Agent   string        // its program, by its own word
+	Score   float64       // in gossip, faults included; it is banned for too low a one
 	In, Out int64         // bytes since we started; 0 on a host that was handed in
 }
 
@@ -225,6 +230,7 @@ func (n *Network) describe(p peer.ID, s standing) PeerInfo {
 		Inbound: s.conn.Stat().Direction == network.DirInbound,
 		Since:   s.since,
 		Latency: n.host.Peerstore().LatencyEWMA(p),
+		Score:   n.ledger.rating(p),
 	}
 	if agent, err := n.host.Peerstore().Get(p, "AgentVersion"); err == nil {
 		info.Agent, _ = agent.(string)
@@ -320,23 +326,6 @@ func (n *Network) SetActive(on bool) {
 	for _, c := range n.host.Network().Conns() {
 		_ = c.Close()
 	}
-}
-
-// Blame counts a fault of p, such as an answer that breaks the rules. A few of
-// them within minutes, and p is cut off and kept out for a while.
-func (n *Network) Blame(p node.Peer) {
-	if n.ledger.add(peer.ID(p)) {
-		n.shun(peer.ID(p), "too many faults")
-	}
-}
-
-func (n *Network) shun(p peer.ID, why string) {
-	if n.gate.welcome(p) != nil {
-		return
-	}
-	n.log.Info("cutting off a peer", "peer", p, "why", why, "for", n.cfg.Pace.Shun)
-	n.gate.shun(p, time.Now().Add(n.cfg.Pace.Shun))
-	n.cut(p)
 }
 
 // keep makes p find room although we have as many peers as allowed.

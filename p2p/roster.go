@@ -231,7 +231,7 @@ func (n *Network) watch() error {
 
 func (n *Network) opened(_ network.Network, c network.Conn) {
 	p := c.RemotePeer()
-	why := n.gate.welcome(p)
+	why := n.gate.welcome(p, c.RemoteMultiaddr())
 	if why == nil && c.Stat().Direction == network.DirInbound && !n.roster.connected(p) {
 		why = n.gate.room(p)
 	}

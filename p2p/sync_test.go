@@ -340,18 +340,18 @@ func TestAskEndsWithItsContextAndWithTheNetwork(t *testing.T) {
 	}
 }
 
-func TestManyFaultsAndAPeerIsShunned(t *testing.T) {
+func TestManyFaultsAndAPeerIsBanned(t *testing.T) {
 	a, b := begin(t, dev()), begin(t, dev())
 	link(t, a, b)
 	for range maxFaults - 1 {
 		b.Blame(a.ID())
 	}
-	if b.gate.welcome(peer.ID(a.ID())) != nil {
-		t.Error("shunned too early")
+	if b.gate.welcome(peer.ID(a.ID()), nil) != nil {
+		t.Error("banned too early")
 	}
 	b.Blame(a.ID())
 	expect(t, b.left, a.ID())
-	if why := b.gate.welcome(peer.ID(a.ID())); why != ErrShunned {
+	if why := b.gate.welcome(peer.ID(a.ID()), nil); why != ErrBanned {
 		t.Errorf("a may come back: %v", why)
 	}
 }

@@ -20,6 +20,7 @@ type Backend struct {
 	Pool        Pool
 	Network     Network
 	Book        Book
+	Bans        Bans
 	Mining      Mining
 	Branches    Branches
 	Convergence Convergence
@@ -39,7 +40,7 @@ type Backend struct {
 func (b *Backend) check() error {
 	switch {
 	case b.Params == nil, b.Open == nil, b.Pool == nil, b.Network == nil,
-		b.Book == nil, b.Mining == nil, b.Branches == nil, b.Convergence == nil, b.Control == nil, b.Upkeep == nil:
+		b.Book == nil, b.Bans == nil, b.Mining == nil, b.Branches == nil, b.Convergence == nil, b.Control == nil, b.Upkeep == nil:
 		return errors.New("rpc: a part of the backend is missing")
 	}
 	return nil
@@ -112,6 +113,16 @@ type Book interface {
 	Forget(address string) error // no more redialling; an open connection stays; code NotAdded
 	Added() []AddedNode          // those that somebody asked for, in order
 	Known() []KnownNode          // those of peers that we remember, the newest first
+}
+
+// Bans is who is kept out. Whom is a peer id, an IP address or a subnet. A whom
+// that cannot be read, or is not banned, is an *Error with code InvalidSubnet;
+// one that is banned already, with AlreadyAdded.
+type Bans interface {
+	List() []Ban
+	Ban(whom string, until time.Time) error
+	Lift(whom string) error
+	Clear()
 }
 
 // Mining is our own search for blocks.

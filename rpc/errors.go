@@ -18,6 +18,7 @@ const (
 	TxRejected       Code = -26 // a rule or the pool's policy says no
 	TxInChain        Code = -27 // already confirmed
 	NotConnected     Code = -29 // node
+	InvalidSubnet    Code = -30 // no peer, address or subnet, or none that is banned
 
 	InvalidRequest Code = -32600
 	UnknownMethod  Code = -32601

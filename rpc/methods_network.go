@@ -17,6 +17,13 @@ func networkMethods() []method {
 		slowly(define("disconnectnode", "Closes the connection to a peer.", disconnectNode,
 			param{name: "address", kind: text, optional: true, doc: "its multiaddr or peer id, as getpeerinfo shows them"},
 			param{name: "nodeid", kind: number, optional: true, doc: "or its number there"})),
+		slowly(define("setban", "Bans a peer, an IP address or a subnet, or takes the ban back.", setBan,
+			param{name: "subnet", kind: text, doc: "a peer id as getpeerinfo shows it, an IP address, or a subnet like 192.0.2.0/24"},
+			param{name: "command", kind: text, doc: "add or remove"},
+			param{name: "bantime", kind: number, optional: true, doc: "seconds that the ban lasts, or when it ends; 0 is a day"},
+			param{name: "absolute", kind: boolean, optional: true, doc: "bantime is when the ban ends, in seconds since 1970"})),
+		define("listbanned", "Who is kept out, and until when.", listBanned),
+		slowly(define("clearbanned", "Takes every ban back.", clearBanned)),
 		slowly(define("setnetworkactive", "Switches the whole network on or off.", setNetworkActive,
 			param{name: "state", kind: boolean, doc: "false closes every connection and opens none"})),
 	}
@@ -151,4 +158,49 @@ func disconnectNode(c *call) (any, error) {
 func setNetworkActive(c *call) (bool, error) {
 	state := arg[bool](c, 0)
 	return state, c.Network.SetActive(c.ctx, state)
+}
+
+// banTime is how long a ban lasts unless told otherwise, in seconds.
+const banTime = 24 * 60 * 60
+
+func setBan(c *call) (any, error) {
+	whom := arg[string](c, 0)
+	switch arg[string](c, 1) {
+	case "remove":
+		return nil, c.Bans.Lift(whom)
+	case "add":
+	default:
+		return nil, Errorf(Misc, "command is add or remove\n\n%s", c.method.help())
+	}
+	now := time.Now()
+	seconds, absolute := argOr(c, 2, int64(0)), argOr(c, 3, false)
+	until := time.Unix(seconds, 0)
+	switch {
+	case seconds <= 0 && !absolute:
+		until = now.Add(banTime * time.Second)
+	case !absolute:
+		until = time.Unix(now.Unix()+min(seconds, maxBanTime), 0)
+	case until.Before(now):
+		return nil, Errorf(InvalidParameter, "Error: Absolute timestamp is in the past")
+	}
+	return nil, c.Bans.Ban(whom, until)
+}
+
+// maxBanTime bounds a ban in seconds, so that its end can be told: a hundred years.
+const maxBanTime = 100 * 365 * banTime
+
+func listBanned(c *call) ([]Ban, error) {
+	bans := list(c.Bans.List())
+	now := time.Now().Unix()
+	for i := range bans {
+		b := &bans[i]
+		b.Address, b.Reason = Clean(b.Address), Clean(b.Reason)
+		b.Duration, b.Remaining = b.Until-b.Created, b.Until-now
+	}
+	return bans, nil
+}
+
+func clearBanned(c *call) (any, error) {
+	c.Bans.Clear()
+	return nil, nil
 }

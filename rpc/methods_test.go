@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"cairn/chain"
 	"cairn/chain/chaintest"
@@ -384,6 +385,30 @@ func TestNetwork(t *testing.T) {
 	equal(t, "active", get[NetworkInfo](t, s, "getnetworkinfo").Active, false)
 }
 
+func TestBans(t *testing.T) {
+	s := serve(t, newWorld(t))
+	if list := get[[]Ban](t, s, "listbanned"); list == nil || len(list) != 0 {
+		t.Errorf("bans at first: %v", list)
+	}
+	get[any](t, s, "setban", "192.0.2.0/24", "add", 100)
+	get[any](t, s, "setban", "192.0.2.7", "add")
+	get[any](t, s, "setban", "192.0.2.8", "add", time.Now().Unix()+50, true)
+	get[any](t, s, "setban", "192.0.2.9", "add", int64(1)<<62)
+	list := get[[]Ban](t, s, "listbanned")
+	for i, want := range []struct{ lasts, about int64 }{{100, 1}, {24 * 60 * 60, 1}, {50, 1}, {100 * 365 * 24 * 60 * 60, 1}} {
+		b := list[i]
+		if b.Duration != b.Until-b.Created || b.Duration < want.lasts-want.about || b.Duration > want.lasts+want.about ||
+			b.Remaining > b.Duration || b.Remaining < b.Duration-60 {
+			t.Errorf("ban %d is %+v, to last %d s", i, b, want.lasts)
+		}
+	}
+	equal(t, "reason, cleaned", list[0].Reason, `bad\x1b words`)
+	get[any](t, s, "setban", "192.0.2.7", "remove")
+	equal(t, "bans left", len(get[[]Ban](t, s, "listbanned")), 3)
+	get[any](t, s, "clearbanned")
+	equal(t, "bans left", len(get[[]Ban](t, s, "listbanned")), 0)
+}
+
 func TestAddAndDisconnect(t *testing.T) {
 	w := newWorld(t)
 	s := serve(t, w)
@@ -546,6 +571,10 @@ func TestRefusals(t *testing.T) {
 		{WrongType, "type array is not of expected type number", "getblockhash", []any{[]int{1}}},
 		{WrongType, "type number is not of expected type string", "getblock", []any{1}},
 		{WrongType, "type object is not of expected type number", "getblock", []any{a3, map[string]int{}}},
+		{InvalidSubnet, "Invalid IP/Subnet", "setban", []any{"nonsense", "add"}},
+		{InvalidSubnet, "Unban failed", "setban", []any{"192.0.2.1", "remove"}},
+		{Misc, "add or remove", "setban", []any{"192.0.2.1", "keep"}},
+		{InvalidParameter, "in the past", "setban", []any{"192.0.2.1", "add", 1, true}},
 		{WrongType, "type number is not of expected type bool", "setnetworkactive", []any{1}},
 		{WrongType, "type bool is not of expected type string", "validateaddress", []any{true}},
 		{WrongType, "type string is not of expected type array", "testmempoolaccept", []any{spent}},

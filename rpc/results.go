@@ -62,6 +62,16 @@ type Local struct {
 	Offset Seconds // the peers' clocks minus ours, their median
 }
 
+// Ban is one entry of listbanned. Times are seconds.
+type Ban struct {
+	Address   string `json:"address"` // a peer id, or a subnet
+	Created   int64  `json:"ban_created"`
+	Until     int64  `json:"banned_until"`
+	Duration  int64  `json:"ban_duration"`
+	Remaining int64  `json:"time_remaining"`
+	Reason    string `json:"reason,omitempty"` // what the peer did; empty if a person banned it
+}
+
 // PoolInfo is the pool as a whole, as getmempoolinfo shows it.
 type PoolInfo struct {
 	Loaded    bool   `json:"loaded"` // what was kept over a restart is back

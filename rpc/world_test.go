@@ -57,6 +57,7 @@ type world struct {
 	known   []KnownNode
 	saved   error           // what the disk says to savemempool
 	logged  map[string]bool // parts of the program
+	bans    banned
 
 	names                      map[string]chain.CheckedBlock
 	paid, rival, first, second *chain.Tx
@@ -147,7 +148,7 @@ func must[T any](v T, err error) T {
 }
 
 func (w *world) backend() Backend {
-	return Backend{Params: w.p, Open: w.open, Pool: w, Network: wires{w}, Book: wires{w}, Upkeep: w, Mining: mine{w}, Branches: branches{w}, Convergence: views{w}, Control: w, Work: w.work, Stratum: w.door}
+	return Backend{Params: w.p, Open: w.open, Pool: w, Network: wires{w}, Book: wires{w}, Bans: &w.bans, Upkeep: w, Mining: mine{w}, Branches: branches{w}, Convergence: views{w}, Control: w, Work: w.work, Stratum: w.door}
 }
 
 // A moment sees the chain as it was when it was opened.
@@ -628,4 +629,46 @@ func (m *moment) Diff(id chain.Hash) (chain.Diff, error) {
 func (m *moment) TxCount(id chain.Hash) (int, error) {
 	b, err := m.Body(id)
 	return 1 + len(b.Txs()), err
+}
+
+// banned keeps bans as the node does.
+type banned struct {
+	mu   sync.Mutex
+	list []Ban
+}
+
+func (b *banned) List() []Ban {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.list)
+}
+
+func (b *banned) Ban(whom string, until time.Time) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case whom == "nonsense":
+		return Errorf(InvalidSubnet, "Error: Invalid IP/Subnet")
+	case slices.ContainsFunc(b.list, func(x Ban) bool { return x.Address == whom }):
+		return Errorf(AlreadyAdded, "Error: IP/Subnet already banned")
+	}
+	b.list = append(b.list, Ban{Address: whom, Created: time.Now().Unix(), Until: until.Unix(), Reason: "bad\x1b words"})
+	return nil
+}
+
+func (b *banned) Lift(whom string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	before := len(b.list)
+	b.list = slices.DeleteFunc(b.list, func(x Ban) bool { return x.Address == whom })
+	if len(b.list) == before {
+		return Errorf(InvalidSubnet, "Error: Unban failed. It was not banned.")
+	}
+	return nil
+}
+
+func (b *banned) Clear() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.list = nil
 }

@@ -75,7 +75,7 @@ func TestPeers(t *testing.T) {
 func TestPeersChange(t *testing.T) {
 	f := tell(t)
 	var called []string
-	for _, method := range []string{"addnode", "disconnectnode", "setnetworkactive"} {
+	for _, method := range []string{"addnode", "disconnectnode", "setnetworkactive", "setban"} {
 		f.answers[method] = func(params []json.RawMessage) any {
 			raw, _ := json.Marshal(params)
 			called = append(called, method+string(raw))
@@ -85,14 +85,20 @@ func TestPeersChange(t *testing.T) {
 	f.run(t, "peers", "add", "/ip4/127.0.0.1/tcp/1").wants(t, done, "added")
 	f.run(t, "peers", "forget", "/ip4/127.0.0.1/tcp/1").wants(t, done, "forgot")
 	f.run(t, "peers", "drop", "12D3KooWone", "--json").wants(t, done, `"done": "dropped 12D3KooWone"`)
+	f.run(t, "peers", "ban", "12D3KooWone", "--for", "10m").wants(t, done, "banned 12D3KooWone for 10 min")
+	f.run(t, "peers", "unban", "12D3KooWone").wants(t, done, "unbanned")
 	f.run(t, "peers", "off").wants(t, done, "cairn peers on")
 	f.run(t, "peers", "on").wants(t, done, "the network is on")
-	want := `addnode["/ip4/127.0.0.1/tcp/1","add"] addnode["/ip4/127.0.0.1/tcp/1","remove"] disconnectnode["12D3KooWone"] setnetworkactive[false] setnetworkactive[true]`
+	want := `addnode["/ip4/127.0.0.1/tcp/1","add"] addnode["/ip4/127.0.0.1/tcp/1","remove"] disconnectnode["12D3KooWone"] setban["12D3KooWone","add",600] setban["12D3KooWone","remove"] setnetworkactive[false] setnetworkactive[true]`
 	if got := strings.Join(called, " "); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	f.always("disconnectnode", rpc.Errorf(rpc.NotConnected, "Node not found in connected nodes"))
 	f.run(t, "peers", "drop", "nobody").wants(t, failed, "Node not found")
+	f.always("listbanned", []rpc.Ban{})
+	f.run(t, "peers", "banned").wants(t, done, "nobody")
+	f.always("listbanned", []rpc.Ban{{Address: "192.0.2.0/24", Duration: 86400, Remaining: 7200}, {Address: "12D3KooWone", Reason: evil}})
+	f.run(t, "peers", "banned").wants(t, done, "192.0.2.0/24  24 h 0 min  2 h 0 min  by hand", `\x1b[2J`)
 	f.run(t, "peers", "cut").wants(t, failed, `no command "cut"`)
 }
 

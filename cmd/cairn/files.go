@@ -8,6 +8,7 @@ const (
 	rpcAddrFile = "rpc.addr" // where the node answers, while it runs
 	hostKeyFile = "node.key" // the node's identity among its peers
 	peersFile   = "peers.json"
+	bansFile    = "bans.json"
 )
 
 // defaultNetwork stands until there is a public one.

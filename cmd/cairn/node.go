@@ -207,7 +207,7 @@ func makeDataDir(cmd *cobra.Command) (string, error) {
 func openStore(dir string, p *chain.Params, log *slog.Logger) (*store.Badger, error) {
 	return store.Open(store.Config{
 		Dir: dir, Params: p,
-		Beside: []string{cookieFile + "*", rpcAddrFile, walletFile + "*", hostKeyFile + "*", peersFile + "*", configFile, "log"},
+		Beside: []string{cookieFile + "*", rpcAddrFile, walletFile + "*", hostKeyFile + "*", peersFile + "*", bansFile + "*", configFile, "log"},
 		Log: func(level slog.Level, text string) {
 			log.Log(context.Background(), quieter(level), text, "of", "database")
 		},

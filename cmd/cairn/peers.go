@@ -26,6 +26,12 @@ func peersCommand() *cobra.Command {
 			func(args []string) (string, []any, string) {
 				return "disconnectnode", []any{args[0]}, "dropped " + args[0]
 			}),
+		banCommand(),
+		changePeers("unban {PEER-ID | ADDRESS}", "Take a ban back", words("PEER-ID or ADDRESS"),
+			func(args []string) (string, []any, string) {
+				return "setban", []any{args[0], "remove"}, "unbanned " + args[0]
+			}),
+		query("banned", "Who is kept out, and until when", noCommand, listBanned),
 		changePeers("off", "Cut the node off: no connection stays, none is made", words(),
 			func([]string) (string, []any, string) {
 				return "setnetworkactive", []any{false}, "the network is off: `cairn peers on` heals it"
@@ -80,6 +86,43 @@ func changePeers(use, short string, args cobra.PositionalArgs, change func(args 
 		}
 		return did(cmd, said)
 	})
+}
+
+func banCommand() *cobra.Command {
+	var lasts time.Duration
+	cmd := changePeers("ban {PEER-ID | ADDRESS}", "Cut off a peer, an IP address or a subnet, and keep it out for a time", words("PEER-ID or ADDRESS"),
+		func(args []string) (string, []any, string) {
+			lasts = max(lasts, time.Second)
+			return "setban", []any{args[0], "add", int64(lasts.Seconds())}, "banned " + args[0] + " for " + span(lasts)
+		})
+	cmd.Example = "  cairn peers ban 12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA --for 10m\n  cairn peers ban 192.0.2.0/24"
+	cmd.Flags().DurationVar(&lasts, "for", 24*time.Hour, "how long")
+	return cmd
+}
+
+func listBanned(cmd *cobra.Command, node *rpc.Client, _ []string) error {
+	raw, bans, err := answer[[]rpc.Ban](cmd.Context(), node, "listbanned")
+	if err != nil {
+		return err
+	}
+	return show(cmd, raw, func(out io.Writer) { sayBans(out, bans) })
+}
+
+func sayBans(out io.Writer, bans []rpc.Ban) {
+	if len(bans) == 0 {
+		fmt.Fprintln(out, "nobody is banned")
+		return
+	}
+	var t table
+	t.row("BANNED", "FOR", "LEFT", "WHY")
+	for _, b := range bans {
+		why := rpc.Clean(b.Reason)
+		if why == "" {
+			why = "by hand"
+		}
+		t.row(rpc.Clean(b.Address), span(time.Duration(b.Duration)*time.Second), span(time.Duration(b.Remaining)*time.Second), why)
+	}
+	t.write(out, "")
 }
 
 // did says that something was done.
