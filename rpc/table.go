@@ -65,7 +65,7 @@ func init() {
 	methods = slices.Concat(
 		group("Chain", chainMethods()),
 		group("Chain", coinMethods()),
-		group("Chain", slices.Concat(branchMethods(), historyMethods(), verifyMethods())),
+		group("Chain", slices.Concat(branchMethods(), historyMethods(), verifyMethods(), proofMethods())),
 		group("Transactions", txMethods()),
 		group("Pool", poolMethods()),
 		group("Pool", feeMethods()),

@@ -1,0 +1,149 @@
+package rpc
+
+import (
+	"encoding/hex"
+	"errors"
+	"slices"
+
+	"cairn/chain"
+	"cairn/node"
+)
+
+func proofMethods() []method {
+	return []method{
+		define("gettxoutproof", "A proof that a block holds some transactions, for whom has headers alone: Bitcoin's merkleblock (BIP37) in hex.", getTxOutProof,
+			param{name: "txids", kind: idList, doc: "of one block"},
+			param{name: "blockhash", kind: id, optional: true, doc: "that block, on any branch; default: the one of the best chain that holds the first"}),
+		define("verifytxoutproof", "The transactions that a proof proves, none if its root is not its header's. Its block must be on the best chain.", verifyTxOutProof,
+			param{name: "proof", kind: text, doc: "as gettxoutproof gives it", example: "01000000..."}),
+		define("getheaders", "Headers of the best chain in hex, 80 bytes each: all that a light client needs.", getHeaders,
+			param{name: "height", kind: number, doc: "of the first", example: "0"},
+			param{name: "count", kind: number, optional: true, doc: "how many at most; default and most 2000"}),
+	}
+}
+
+func getTxOutProof(c *call) (Hex, error) {
+	txs := arg[[]chain.Hash](c, 0)
+	if len(txs) == 0 {
+		return nil, Errorf(InvalidParameter, "Parameter 'txids' cannot be empty")
+	}
+	for i, id := range txs {
+		if slices.Contains(txs[:i], id) {
+			return nil, Errorf(InvalidParameter, "Invalid parameter, duplicated txid: %v", id)
+		}
+	}
+	v, e, err := c.holder(txs[0])
+	if err != nil {
+		return nil, err
+	}
+	body, err := v.Body(e.State.ID)
+	if errors.Is(err, node.ErrUnknown) {
+		return nil, Errorf(Misc, "Block not available (not fully downloaded)")
+	}
+	if err != nil {
+		return nil, err
+	}
+	held := leaves(body)
+	for _, id := range txs {
+		if !slices.Contains(held, id) {
+			return nil, Errorf(NotFound, "Not all transactions found in specified or retrieved block")
+		}
+	}
+	proof := chain.ProveTxs(body.Header(), held, func(id chain.Hash) bool { return slices.Contains(txs, id) })
+	return Hex(proof.Bytes()), nil
+}
+
+// holder is the block that the second argument names, or the one of the best chain
+// that holds a transaction.
+func (c *call) holder(tx chain.Hash) (Snapshot, node.Entry, error) {
+	if c.args[1] != nil {
+		return c.entry(1)
+	}
+	v, err := c.view()
+	if err != nil {
+		return nil, node.Entry{}, err
+	}
+	blocks, err := v.TxBlocks(tx)
+	if err != nil {
+		return nil, node.Entry{}, err
+	}
+	if len(blocks) == 0 {
+		return nil, node.Entry{}, Errorf(NotFound, "Transaction not yet in block")
+	}
+	e, err := preferred(v, blocks)
+	if err != nil {
+		return nil, e, err
+	}
+	if depth, err := depthOf(v, e.State); err != nil || depth < 1 {
+		return nil, e, errors.Join(err, Errorf(NotFound, "Transaction not in a block of the best chain: name its block %v, off that chain, to prove that", e.State.ID))
+	}
+	return v, e, nil
+}
+
+func verifyTxOutProof(c *call) ([]chain.Hash, error) {
+	raw, err := hex.DecodeString(arg[string](c, 0))
+	if err != nil {
+		return nil, Errorf(Decoding, "proof must be hexadecimal string")
+	}
+	proof, err := chain.DecodeMerkleProof(raw)
+	if err != nil {
+		return nil, Errorf(Decoding, "proof: %s", Clean(err.Error()))
+	}
+	txs, err := proof.Txs()
+	if err != nil {
+		return []chain.Hash{}, nil
+	}
+	v, err := c.view()
+	if err != nil {
+		return nil, err
+	}
+	e, err := v.Entry(proof.Header.ID())
+	if errors.Is(err, node.ErrUnknown) {
+		return nil, Errorf(NotFound, "Block not found in chain")
+	}
+	if err != nil {
+		return nil, err
+	}
+	depth, err := depthOf(v, e.State)
+	if err != nil || depth < 1 {
+		return nil, errors.Join(err, Errorf(NotFound, "Block not found in chain"))
+	}
+	// The root says nothing of how many leaves there are: a proof about another number
+	// of them takes a node of the tree for a transaction.
+	n, err := v.TxCount(e.State.ID)
+	if err != nil || uint32(n) != proof.Total {
+		return []chain.Hash{}, err
+	}
+	return list(txs), nil
+}
+
+// maxHeaders is the most that one answer of getheaders holds.
+const maxHeaders = 2000
+
+func getHeaders(c *call) ([]Hex, error) {
+	height, count := arg[int64](c, 0), argOr(c, 1, int64(maxHeaders))
+	if height < 0 || count < 0 || count > maxHeaders {
+		return nil, Errorf(InvalidParameter, "height is 0 or more, count lies between 0 and %d", maxHeaders)
+	}
+	v, err := c.view()
+	if err != nil {
+		return nil, err
+	}
+	headers := []Hex{}
+	for h := uint64(height); len(headers) < int(count); h++ {
+		id, err := v.At(h)
+		if errors.Is(err, node.ErrUnknown) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		e, err := v.Entry(id)
+		if err != nil {
+			return nil, err
+		}
+		raw := e.Header.Bytes()
+		headers = append(headers, raw[:])
+	}
+	return headers, nil
+}
