@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"cairn/chain"
@@ -48,22 +47,10 @@ func newHoard(cmd *cobra.Command, w *wallet.Wallet) (*hoard, error) {
 		return nil, err
 	}
 	h := &hoard{node: node, wallet: w, mine: map[chain.Address]bool{}}
-	var finish func()
-	h.step, finish = searching(cmd)
+	step, finish := progress(cmd, -1, "looking at the wallet's addresses", "addresses")
 	defer finish()
+	h.step = func() { step(1) }
 	return h, h.fill(cmd.Context())
-}
-
-// searching shows that a search for addresses goes on, to a person at a terminal.
-func searching(cmd *cobra.Command) (step, finish func()) {
-	if !isTerminal(cmd.ErrOrStderr()) {
-		return func() {}, func() {}
-	}
-	bar := progressbar.NewOptions(-1, progressbar.OptionSetWriter(cmd.ErrOrStderr()),
-		progressbar.OptionSetDescription("looking at the wallet's addresses"), progressbar.OptionShowCount(),
-		progressbar.OptionSetItsString("addresses"), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
-	// A bar that cannot be drawn is no reason to stop.
-	return func() { _ = bar.Add(1) }, func() { _ = bar.Finish() }
 }
 
 // spending opens the wallet for one who wants to pay with it, and runs do. Nobody

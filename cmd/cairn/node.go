@@ -41,6 +41,7 @@ type nodeOptions struct {
 	discover                  []string
 	logLevel, logFormat       string
 	said                      *logs
+	bar                       *catchUp // how far the node is, at a terminal
 }
 
 func nodeCommand() *cobra.Command {
@@ -98,7 +99,8 @@ func threads(cmd *cobra.Command, n int) error {
 func runNode(cmd *cobra.Command, o nodeOptions) error {
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
-	said, err := newLogs(o.logLevel, o.logFormat, cmd.ErrOrStderr())
+	o.bar = &catchUp{out: cmd.ErrOrStderr()}
+	said, err := newLogs(o.logLevel, o.logFormat, o.bar)
 	if err != nil {
 		return err
 	}
@@ -160,12 +162,27 @@ func serveNode(ctx context.Context, cmd *cobra.Command, o nodeOptions, dir strin
 	if _, err := others.WriteTo(cmd.OutOrStdout()); err != nil {
 		return err
 	}
-	select {
-	case <-ctx.Done():
-		cfg.Logger.Info("stopping")
-		return nil
-	case <-d.Done():
-		return d.Err()
+	return stay(ctx, d, cfg.Logger, o.bar)
+}
+
+// stay waits for the end, and shows meanwhile how far the node is.
+func stay(ctx context.Context, d *daemon.Daemon, log *slog.Logger, bar *catchUp) error {
+	var looks <-chan time.Time // none where nobody sits at a terminal
+	if isTerminal(bar.out) {
+		t := time.NewTicker(catchUpEvery)
+		defer t.Stop()
+		looks = t.C
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			log.Info("stopping")
+			return nil
+		case <-d.Done():
+			return d.Err()
+		case <-looks:
+			bar.look(d.Backend().Open)
+		}
 	}
 }
 
