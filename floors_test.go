@@ -151,6 +151,7 @@ var floors = []room{
 			"github.com/klauspost/cpuid/v2": "which hash kernel this processor runs",
 			"golang.org/x/sync":             "waits for the searching cores",
 			"golang.org/x/sys/cpu":          "which hash kernel this processor runs",
+			"golang.org/x/sys/unix":         "how nice a searching thread is",
 			"golang.org/x/time":             "the cap on the hash rate",
 		},
 	},

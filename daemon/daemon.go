@@ -40,6 +40,7 @@ type Config struct {
 	HasPay   bool
 	Mine     bool    // start mining at once
 	Threads  int     // of the miner; 0 is one for each core
+	Nice     int     // how far its threads stand back behind all others, 0 to 19; on Linux only
 	HashRate float64 // hashes a second, 0 is no limit
 	Version  string
 	Logger   *slog.Logger
@@ -137,7 +138,7 @@ func (d *Daemon) open() (err error) {
 	d.all.Go(func() { d.loop.run(d.life) })
 	d.miner, err = miner.New(miner.Config{
 		Params: d.p, Source: source{d}, Found: d.found,
-		Threads: d.cfg.Threads, HashRate: d.cfg.HashRate, Log: d.log,
+		Threads: d.cfg.Threads, Nice: d.cfg.Nice, HashRate: d.cfg.HashRate, Log: d.log,
 	})
 	if err != nil {
 		return err

@@ -5,7 +5,10 @@
 // and with it a merkle root and a nonce space that nobody else searches; when
 // that space ends it takes the next extra nonce. A thread searches for about a
 // millisecond, then looks at the pointer again, so a new template reaches all
-// threads at once and no thread ever holds a lock.
+// threads at once and no thread ever holds a lock. Each has an operating system's
+// thread to itself, which stands back behind everything else on the machine, and
+// brings a place of its own to Go's scheduler: whatever else the program does need
+// not wait for a search to pause.
 //
 // One goroutine, the keeper, owns what the threads are shown. It fetches a
 // template when [Miner.Renew] says that there is a better one, and otherwise

@@ -3,7 +3,6 @@ package miner
 import (
 	"context"
 	"math"
-	"runtime"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -51,8 +50,6 @@ func (l *limit) width(want int) int {
 // take returns how many of the wanted hashes the thread may do now, as many on
 // each of so many headers, after sleeping until it may.
 func (l *limit) take(ctx context.Context, want, wide uint64) (uint64, error) {
-	// The node's own goroutines go first: a search never gives way by itself.
-	runtime.Gosched()
 	if l == nil {
 		return want, ctx.Err()
 	}

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,6 +47,7 @@ type Config struct {
 
 	Threads  int          // goroutines that search; 0 is one for each core
 	HashRate float64      // hashes a second, of all threads together; 0 is no cap
+	Nice     int          // how far the threads stand back behind all others on the machine: 0, not at all, to 19; on Linux only
 	Log      *slog.Logger // nil is silence
 }
 
@@ -83,6 +83,9 @@ func New(cfg Config) (*Miner, error) {
 	}
 	if cfg.Threads < 0 || cfg.Threads > MaxThreads || cfg.HashRate < 0 || math.IsNaN(cfg.HashRate) {
 		return nil, fmt.Errorf("a miner cannot have %d threads and %v hashes a second", cfg.Threads, cfg.HashRate)
+	}
+	if cfg.Nice < 0 || cfg.Nice > 19 {
+		return nil, fmt.Errorf("nice %d: give a number from 0 to 19", cfg.Nice)
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -138,7 +141,7 @@ func (m *Miner) Close() {
 // for each core.
 func (m *Miner) SetThreads(n int) {
 	if n <= 0 {
-		n = runtime.GOMAXPROCS(0)
+		n = cores()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -23,6 +23,8 @@ func TestNewRefuses(t *testing.T) {
 		"no source":         func(c *Config) { c.Source = nil },
 		"no taker":          func(c *Config) { c.Found = nil },
 		"negative threads":  func(c *Config) { c.Threads = -1 },
+		"negative niceness": func(c *Config) { c.Nice = -1 },
+		"too nice":          func(c *Config) { c.Nice = 20 },
 		"negative rate":     func(c *Config) { c.HashRate = -1 },
 		"rate of no number": func(c *Config) { c.HashRate = math.NaN() },
 	} {

@@ -128,6 +128,8 @@ func (s *shift) judge(b *chain.Block) {
 // work is one thread. It asks the cap first and looks at what is shown after
 // that, so no hash is spent on a template that aged in the cap's sleep.
 func (s *shift) work(ctx context.Context, limit *limit, h *hand) {
+	settle(s.m.cfg.Nice)
+	defer bring()()
 	d := newDigger(s.m, limit.width(s.m.width))
 	d.hashes = &h.hashes
 	for {

@@ -2,7 +2,6 @@ package miner
 
 import (
 	"context"
-	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -50,7 +49,8 @@ func (m *Miner) race(ctx context.Context, t *task, threads int) *chain.Block {
 	var crew sync.WaitGroup
 	for range threads {
 		crew.Go(func() {
-			for d := newDigger(m, m.width); ctx.Err() == nil && found.Load() == nil; runtime.Gosched() {
+			defer bring()()
+			for d := newDigger(m, m.width); ctx.Err() == nil && found.Load() == nil; {
 				if b := d.dig(t, d.pace.portion); b != nil {
 					found.CompareAndSwap(nil, b)
 				}

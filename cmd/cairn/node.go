@@ -33,7 +33,7 @@ import (
 // nodeOptions are the flags of `cairn node`.
 type nodeOptions struct {
 	listen, peers             []string
-	maxPeers, threads         int
+	maxPeers, threads, nice   int
 	mine                      bool
 	mineTo, hashrate          string
 	rpc, rpcUser, rpcPassword string
@@ -68,6 +68,7 @@ func nodeCommand() *cobra.Command {
 	f.BoolVar(&o.mine, "mine", false, "search for blocks")
 	f.StringVar(&o.mineTo, "mine-to", "", "the `ADDRESS` that found blocks pay (default the next of the wallet in the data directory; without one, on dev and regtest, the first prefunded)")
 	f.IntVar(&o.threads, "threads", 0, "threads that search (default one for each core)")
+	f.IntVar(&o.nice, "nice", 10, "how far they stand back behind everything else on this machine: 0, not at all, to 19 (Linux only)")
 	f.StringVar(&o.hashrate, "hashrate", "0", "hashes a second at most, like 500k or 1M; 0 is no `LIMIT`")
 	f.StringVar(&o.rpc, "rpc", "", "`HOST:PORT` for RPC (default loopback, the network's port)")
 	f.StringVar(&o.rpcUser, "rpc-user", "", "a name for RPC beside the cookie")
@@ -83,6 +84,9 @@ func nodeCommand() *cobra.Command {
 func (o *nodeOptions) check(cmd *cobra.Command) error {
 	if o.maxPeers < 1 {
 		return misused(cmd, "--max-peers %d: a node without peers agrees with nobody: give a number from 1 on", o.maxPeers)
+	}
+	if o.nice < 0 || o.nice > 19 {
+		return misused(cmd, "--nice %d: give a number from 0 to 19", o.nice)
 	}
 	return cmp.Or(threads(cmd, o.threads), hostPort(cmd, "rpc"), hostPort(cmd, "metrics"))
 }
@@ -258,7 +262,7 @@ func (o nodeOptions) config(p *chain.Params, dir string) (daemon.Config, error) 
 		return daemon.Config{}, err
 	}
 	cfg := daemon.Config{
-		Params: p, Mine: o.mine, Threads: o.threads, HashRate: rate, Version: version,
+		Params: p, Mine: o.mine, Threads: o.threads, Nice: o.nice, HashRate: rate, Version: version,
 		Logger: o.said.of(logNode), Logs: o.said, Place: dir,
 	}
 	if cfg.Network, err = o.network(p, dir); err != nil {
