@@ -197,7 +197,7 @@ func (p pool) Info() (info rpc.PoolInfo) {
 		least := rpc.Amount(m.Config().MinFeeRate)
 		info = rpc.PoolInfo{
 			Loaded: true, Count: m.Len(), Bytes: m.Bytes(), Usage: m.Bytes(), Fees: rpc.Amount(m.Fees()),
-			Max: m.Config().MaxBytes, MinFee: least, RelayFee: least, Increment: least,
+			Max: m.Config().MaxBytes, MinFee: rpc.Amount(m.MinRate()), RelayFee: least, Increment: least,
 		}
 	})
 	return info

@@ -23,6 +23,12 @@ func (p *Pool) Add(now chain.Time, tx chain.CheckedTx, own bool) (replaced []cha
 		}
 		return nil, refused(Known, "it waits since %d", e.added)
 	}
+	if err := p.worthy(tx); err != nil {
+		return nil, err
+	}
+	if least := p.MinRate().Fee(tx.Size()); tx.Fee() < least {
+		return nil, refused(LowPoolFee, "pays %v, %d bytes cost %v since the pool was full", tx.Fee(), tx.Size(), least)
+	}
 	replaced, err = p.enter(newEntry(tx, now, own))
 	if err == nil {
 		p.lost.forget(tx.ID())
@@ -41,7 +47,9 @@ func (p *Pool) enter(e *entry) (replaced []chain.CheckedTx, err error) {
 	}
 	early := p.families(p.heirs(e.tx.ID(), len(e.tx.Tx().Outputs))...)
 	replaced = p.drop(s.replaced, Fate{Reason: Replaced, By: e.tx.ID()})
-	p.drop(s.evicted, Fate{Reason: Evicted})
+	if p.drop(s.evicted, Fate{Reason: Evicted}); len(s.evicted) > 0 {
+		p.raise(s.dearest)
+	}
 	early = p.loosen(early)
 	p.schedule(e)
 	p.link(e)
@@ -57,6 +65,7 @@ func (p *Pool) enter(e *entry) (replaced []chain.CheckedTx, err error) {
 type swap struct {
 	replaced []*entry // for what they spend; with descendants, parents first
 	evicted  []*entry // for their room; likewise
+	dearest  FeeRate  // of what is evicted
 }
 
 func (p *Pool) plan(tx chain.CheckedTx) (s swap, err error) {
@@ -71,10 +80,10 @@ func (p *Pool) plan(tx chain.CheckedTx) (s swap, err error) {
 	if s.replaced, err = p.replaceable(tx, ancestors); err != nil {
 		return swap{}, err
 	}
-	if err := p.short(ancestors, s.replaced); err != nil {
+	if err := p.short(tx, ancestors, s.replaced); err != nil {
 		return swap{}, err
 	}
-	s.evicted, err = p.room(tx, ancestors, s.replaced)
+	err = p.room(tx, ancestors, &s)
 	return s, err
 }
 
@@ -139,33 +148,45 @@ func crowd(list []*entry) (n int) {
 
 // short checks the limits of packages, as they will be when what is replaced
 // has left.
-func (p *Pool) short(ancestors, leaving []*entry) error {
-	if n := len(ancestors) + 1; n > p.cfg.MaxAncestors {
-		return refused(LongChain, "%d with its ancestors, allowed %d", n, p.cfg.MaxAncestors)
+func (p *Pool) short(tx chain.CheckedTx, ancestors, leaving []*entry) error {
+	if len(ancestors) == 0 {
+		return nil
 	}
-	fewer := map[*entry]int{}
+	all := sum(ancestors).plus(single(tx))
+	switch {
+	case all.Count > p.cfg.MaxAncestors:
+		return refused(LongChain, "%d with its ancestors, allowed %d", all.Count, p.cfg.MaxAncestors)
+	case all.Bytes > p.cfg.MaxFamily:
+		return refused(LongChain, "%d bytes with its ancestors, allowed %d", all.Bytes, p.cfg.MaxFamily)
+	}
+	fewer := map[*entry]Package{}
 	for _, e := range leaving {
 		for _, a := range p.reach(e.parents, up) {
-			fewer[a]++
+			fewer[a] = fewer[a].plus(single(e.tx))
 		}
 	}
 	for _, a := range ancestors {
-		if n := a.down.Count - fewer[a] + 1; n > p.cfg.MaxDescendants {
-			return refused(LongChain, "%v would have %d descendants, allowed %d", a.tx.ID(), n, p.cfg.MaxDescendants)
+		down := a.down.minus(fewer[a]).plus(single(tx))
+		switch {
+		case down.Count > p.cfg.MaxDescendants:
+			return refused(LongChain, "%v would have %d descendants, allowed %d", a.tx.ID(), down.Count, p.cfg.MaxDescendants)
+		case down.Bytes > p.cfg.MaxFamily:
+			return refused(LongChain, "%v would have %d bytes with its descendants, allowed %d", a.tx.ID(), down.Bytes, p.cfg.MaxFamily)
 		}
 	}
 	return nil
 }
 
 // room finds what to evict for tx: the cheapest first, each with its
-// descendants, as long as they pay a lower rate than tx. Its own ancestors stay.
-func (p *Pool) room(tx chain.CheckedTx, ancestors, leaving []*entry) (evicted []*entry, err error) {
-	need := p.bytes - sum(leaving).Bytes + tx.Size() - p.cfg.MaxBytes
+// descendants, as long as they pay a lower rate than tx; our own last. Its own
+// ancestors stay.
+func (p *Pool) room(tx chain.CheckedTx, ancestors []*entry, s *swap) error {
+	need := p.bytes - sum(s.replaced).Bytes + tx.Size() - p.cfg.MaxBytes
 	if need <= 0 {
-		return nil, nil
+		return nil
 	}
 	spared := map[*entry]bool{}
-	for _, e := range slices.Concat(ancestors, leaving) {
+	for _, e := range slices.Concat(ancestors, s.replaced) {
 		spared[e] = true
 	}
 	var seen []*entry
@@ -178,10 +199,11 @@ func (p *Pool) room(tx chain.CheckedTx, ancestors, leaving []*entry) (evicted []
 		if single(tx).compare(e.score()) <= 0 {
 			break
 		}
+		s.dearest = max(s.dearest, e.score().Rate())
 		for _, d := range p.families(e) {
 			if !spared[d] {
 				spared[d] = true
-				evicted = append(evicted, d)
+				s.evicted = append(s.evicted, d)
 				need -= d.tx.Size()
 			}
 		}
@@ -190,8 +212,8 @@ func (p *Pool) room(tx chain.CheckedTx, ancestors, leaving []*entry) (evicted []
 		p.cheapest.rejoin(e)
 	}
 	if need > 0 {
-		return nil, refused(Full, "%d bytes wait, and pay at least as much per byte", p.bytes)
+		return refused(Full, "%d bytes wait, and pay at least as much per byte", p.bytes)
 	}
-	slices.SortFunc(evicted, parentsFirst)
-	return evicted, nil
+	slices.SortFunc(s.evicted, parentsFirst)
+	return nil
 }

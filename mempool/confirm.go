@@ -10,6 +10,7 @@ import (
 // Confirm takes out what the block holds, and whatever conflicts with it, with
 // descendants.
 func (p *Pool) Confirm(b chain.CheckedBlock) {
+	p.drained()
 	for _, tx := range b.Txs() {
 		p.confirm(tx, b.ID())
 		p.conflict(tx, b.ID())

@@ -17,6 +17,7 @@ type entry struct {
 	children []*entry // that spend its outputs, each once
 	up       Package  // itself and all its ancestors here
 	down     Package  // itself and all its descendants here
+	ours     int      // own ones among itself and its descendants
 
 	place [queues]int // in each queue; -1 is nowhere
 	due   chain.Time  // when to publish it again, if own
@@ -46,6 +47,25 @@ func (e *entry) score() Package {
 		return own
 	}
 	return e.down
+}
+
+// held tells that the entry is our own, or that ours need it: it leaves last when
+// room runs out, and does not expire.
+func (e *entry) held() bool { return e.ours > 0 }
+
+func (e *entry) share() int {
+	if e.own {
+		return 1
+	}
+	return 0
+}
+
+// hold notes that so many more of our own are an entry, or build on it, and gives
+// it its place anew.
+func (p *Pool) hold(e *entry, more int) {
+	e.ours += more
+	p.cheapest.fix(e)
+	p.oldest.fix(e)
 }
 
 // reach finds everything that next leads to from the given entries, themselves
@@ -98,10 +118,11 @@ func (p *Pool) link(e *entry) {
 	for _, parent := range e.parents {
 		parent.children = append(parent.children, e)
 	}
+	e.ours = e.share()
 	for _, a := range p.reach(e.parents, up) {
 		e.up = e.up.plus(single(a.tx))
 		a.down = a.down.plus(single(e.tx))
-		p.cheapest.fix(a)
+		p.hold(a, e.ours)
 	}
 	heap.Push(&p.cheapest, e)
 	heap.Push(&p.oldest, e)
@@ -115,7 +136,7 @@ func (p *Pool) link(e *entry) {
 func (p *Pool) unlink(e *entry) {
 	for _, a := range p.reach(e.parents, up) {
 		a.down = a.down.minus(single(e.tx))
-		p.cheapest.fix(a)
+		p.hold(a, -e.share())
 	}
 	for _, d := range p.reach(e.children, down) {
 		d.up = d.up.minus(single(e.tx))

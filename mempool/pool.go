@@ -24,7 +24,9 @@ type Config struct {
 	MinFeeRate     FeeRate    // default 1000 grains per 1000 bytes
 	MaxAncestors   int        // waiting ancestors of one transaction, itself included; default 25
 	MaxDescendants int        // waiting descendants of one transaction, itself included; default 25
-	Expiry         chain.Time // milliseconds a transaction may wait; default two weeks
+	MaxFamily      int        // bytes of one transaction with its ancestors, and again with its descendants; default 101,000
+	Halving        chain.Time // milliseconds in which the rate that a full pool asks for halves; default 20 min, Bitcoin Core's 72 blocks at 15 s
+	Expiry         chain.Time // milliseconds a transaction may wait that is not ours; default two weeks
 	Republish      chain.Time // milliseconds until an own transaction is due again, doubled each time; default 30 s
 	RepublishMax   chain.Time // the longest such wait; default 10 min
 	Journal        int        // changes kept for Since; default 10,000
@@ -43,6 +45,8 @@ func (c Config) complete() Config {
 		MinFeeRate:     cmp.Or(c.MinFeeRate, 1000),
 		MaxAncestors:   cmp.Or(c.MaxAncestors, 25),
 		MaxDescendants: cmp.Or(c.MaxDescendants, 25),
+		MaxFamily:      cmp.Or(c.MaxFamily, 101_000),
+		Halving:        cmp.Or(c.Halving, 1200*second),
 		Expiry:         cmp.Or(c.Expiry, 2*week),
 		Republish:      cmp.Or(c.Republish, 30*second),
 		RepublishMax:   cmp.Or(c.RepublishMax, 600*second),
@@ -54,8 +58,8 @@ func (c Config) complete() Config {
 // Check tells which field makes no sense. New has no use for such a Config.
 func (c Config) Check() error {
 	c = c.complete()
-	lowest := min(c.MaxBytes, c.MaxTxSize, c.MaxAncestors, c.MaxDescendants, c.Journal, c.Memory,
-		int(c.Expiry), int(c.Republish), int(c.RepublishMax))
+	lowest := min(c.MaxBytes, c.MaxTxSize, c.MaxAncestors, c.MaxDescendants, c.MaxFamily, c.Journal, c.Memory,
+		int(c.Halving), int(c.Expiry), int(c.Republish), int(c.RepublishMax))
 	if lowest < 0 {
 		return fmt.Errorf("mempool: %d is negative: leave a field 0 for its default", lowest)
 	}
@@ -74,6 +78,7 @@ type Pool struct {
 	bytes   int          // of all entries
 	fees    chain.Amount // of all entries
 	walk    uint64       // number of the last walk over the graph
+	floor   floor
 
 	cheapest queue // by what leaves first
 	oldest   queue // by age
@@ -219,10 +224,11 @@ func (p *Pool) drop(list []*entry, f Fate) []chain.CheckedTx {
 	return txs(list)
 }
 
-// Expire takes out what has waited longer than Config.Expiry, with descendants.
+// Expire takes out what has waited longer than Config.Expiry, with descendants;
+// our own, and what they build on, wait for as long as they are valid.
 func (p *Pool) Expire(now chain.Time) (out []chain.CheckedTx) {
 	p.hear(now)
-	for p.oldest.Len() > 0 && p.oldest.list[0].added+p.cfg.Expiry < now {
+	for p.oldest.Len() > 0 && !p.oldest.list[0].held() && p.oldest.list[0].added+p.cfg.Expiry < now {
 		out = append(out, p.drop(p.families(p.oldest.list[0]), Fate{Reason: Expired})...)
 	}
 	return out
@@ -250,6 +256,9 @@ func (p *Pool) adopt(e *entry) {
 		return
 	}
 	e.own = true
+	for _, a := range p.reach([]*entry{e}, up) {
+		p.hold(a, 1)
+	}
 	p.schedule(e)
 	heap.Push(&p.duest, e)
 }
@@ -259,4 +268,7 @@ func (p *Pool) schedule(e *entry) {
 	e.due = p.now + e.wait
 }
 
-func (p *Pool) hear(now chain.Time) { p.now = max(p.now, now) }
+func (p *Pool) hear(now chain.Time) {
+	p.now = max(p.now, now)
+	p.lower()
+}

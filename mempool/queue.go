@@ -68,13 +68,20 @@ func lowerID(a, b *entry) bool { return a.tx.ID().Compare(b.tx.ID()) < 0 }
 
 // cheaper puts first what leaves first when room runs out.
 func cheaper(a, b *entry) bool {
+	if a.held() != b.held() {
+		return b.held()
+	}
 	if c := a.score().compare(b.score()); c != 0 {
 		return c < 0
 	}
 	return lowerID(b, a)
 }
 
+// older puts first what expires first.
 func older(a, b *entry) bool {
+	if a.held() != b.held() {
+		return b.held()
+	}
 	if a.added != b.added {
 		return a.added < b.added
 	}

@@ -14,7 +14,7 @@ import (
 
 // small is a pool whose every limit is soon met.
 var small = mempool.Config{
-	MaxBytes: 2400, MaxTxSize: 600, MinFeeRate: 1000, MaxAncestors: 4, MaxDescendants: 5,
+	MaxBytes: 2400, MaxTxSize: 600, MinFeeRate: 1000, MaxAncestors: 4, MaxDescendants: 5, MaxFamily: 1100, Halving: 40,
 	Expiry: 60, Republish: 10, RepublishMax: 40, Journal: 40, Memory: 1 << 20,
 }
 
@@ -101,7 +101,7 @@ func (w *world) add(t *rapid.T) {
 	if w.admit(tx) != nil {
 		return
 	}
-	own := rapid.Bool().Draw(t, "own")
+	own := rapid.IntRange(0, 3).Draw(t, "own") == 0
 	replaced, err := w.p.Add(w.now, tx, own)
 	want, kind := w.twin.add(w.now, tx, own)
 	if (err == nil) != (kind == "") || chain.KindOf(err) != kind {
@@ -122,10 +122,10 @@ func (w *world) remove(t *rapid.T) {
 func (w *world) expire(t *rapid.T) {
 	w.now += chain.Time(rapid.IntRange(1, 30).Draw(t, "later"))
 	got := w.p.Expire(w.now)
-	w.twin.now = w.now
+	w.twin.fall(w.now)
 	var old []guest
 	for _, g := range w.twin.list {
-		if g.added+small.Expiry < w.now {
+		if g.added+small.Expiry < w.now && !w.twin.held(g) {
 			old = append(old, g)
 		}
 	}
@@ -217,6 +217,9 @@ func TestPoolAgreesWithANaiveTwin(t *testing.T) {
 // compare holds everything that can be asked against the twin.
 func (w *world) compare(t *rapid.T) {
 	sum := total(w.twin.list)
+	if floor := max(w.twin.floor, uint64(small.MinFeeRate)); uint64(w.p.MinRate()) != floor {
+		t.Fatalf("newcomers pay %d, the twin says %d", w.p.MinRate(), floor)
+	}
 	if w.p.Len() != sum.Count || w.p.Bytes() != sum.Bytes || w.p.Fees() != sum.Fee {
 		t.Fatalf("%d wait, %d bytes, %v; the twin says %v", w.p.Len(), w.p.Bytes(), w.p.Fees(), sum)
 	}
@@ -251,7 +254,7 @@ func (w *world) invariants(t *rapid.T) {
 	before, spender := map[chain.Hash]bool{}, map[chain.OutPoint]bool{}
 	free := w.coins()
 	for _, e := range w.p.All() {
-		if e.Ancestors.Count > small.MaxAncestors || e.Descendants.Count > small.MaxDescendants {
+		if e.Ancestors.Count > small.MaxAncestors || e.Descendants.Count > small.MaxDescendants || max(e.Ancestors.Bytes, e.Descendants.Bytes) > small.MaxFamily {
 			t.Fatalf("a package of %v up, %v down", e.Ancestors, e.Descendants)
 		}
 		for _, in := range e.Tx.Tx().Inputs {

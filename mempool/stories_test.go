@@ -414,7 +414,7 @@ func TestWaitingEnds(t *testing.T) {
 	a, b := pay(1000, 1, coin(1)), pay(1000, 1, coin(2))
 	child := pay(1000, 1, out(a, 0))
 	for now, tx := range []chain.CheckedTx{a, b, child} {
-		if _, err := p.Add(chain.Time(10*now), tx, true); err != nil {
+		if _, err := p.Add(chain.Time(10*now), tx, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -426,6 +426,105 @@ func TestWaitingEnds(t *testing.T) {
 	}
 	waits(t, p, b)
 	fate(t, p, child, mempool.Expired)
+}
+
+// Our own payment does not expire, nor what it builds on; everything else does.
+func TestOurOwnOutlastsOthers(t *testing.T) {
+	p := mempool.New(mempool.Config{Expiry: 100})
+	parent, stranger := pay(1000, 2, coin(1)), pay(1000, 1, coin(2))
+	mine, brother := pay(1000, 1, out(parent, 0)), pay(1000, 1, out(parent, 1))
+	add(t, p, parent, stranger, brother)
+	if _, err := p.Add(0, mine, true); err != nil {
+		t.Fatal(err)
+	}
+	if gone := p.Expire(1000); len(gone) != 2 {
+		t.Errorf("%d expired", len(gone))
+	}
+	waits(t, p, parent, mine)
+	p.Remove(mine.ID(), mempool.Dropped)
+	if gone := p.Expire(1000); len(gone) != 1 || gone[0].ID() != parent.ID() {
+		t.Errorf("without ours, %d expired", len(gone))
+	}
+}
+
+// When room runs out strangers leave first, whatever they pay, and our own last.
+func TestOurOwnIsEvictedLast(t *testing.T) {
+	small := chain.TxSize(1, 1, 0)
+	pays := func(rate int, c chain.OutPoint) chain.CheckedTx { return pay(chain.Amount(rate*small), 1, c) }
+	p := mempool.New(mempool.Config{MaxBytes: 4 * small, MaxTxSize: 4 * small})
+	parent := pays(1, coin(1))
+	mine := pays(2, out(parent, 0))
+	add(t, p, parent, pays(3, coin(2)), pays(4, coin(3)))
+	if _, err := p.Add(0, mine, true); err != nil {
+		t.Fatal(err)
+	}
+	refuse(t, p, pays(3, coin(4)), mempool.Full) // as much as the cheapest stranger, more than ours
+	five, six := pays(5, coin(5)), pays(6, coin(6))
+	add(t, p, five, six)
+	waits(t, p, parent, mine, five, six)
+	nine, ten, best := pays(9, coin(7)), pays(10, coin(8)), pay(chain.Amount(chain.TxSize(1, 4, 0)*50), 4, coin(9))
+	add(t, p, nine, ten)
+	waits(t, p, parent, mine, nine, ten)
+	add(t, p, best) // takes the room of three at the most
+	if p.Has(nine.ID()) || p.Has(ten.ID()) {
+		t.Error("a stranger outlasted our own")
+	}
+}
+
+// After an eviction newcomers pay more than what was pushed out, until blocks have
+// come and time has passed.
+func TestTheFloorRisesAndFalls(t *testing.T) {
+	const minute = chain.Time(60_000)
+	small := chain.TxSize(1, 1, 0)
+	p := mempool.New(mempool.Config{MaxBytes: 2 * small, MaxTxSize: 2 * small, Halving: 10 * minute})
+	pays := func(rate int, c chain.OutPoint) chain.CheckedTx { return pay(chain.Amount(rate*small), 1, c) }
+	if p.MinRate() != 1000 {
+		t.Fatalf("an empty pool asks for %d", p.MinRate())
+	}
+	left, right := pays(8, coin(1)), pays(9, coin(2))
+	add(t, p, left, right)
+	add(t, p, pays(10, coin(3)))
+	fate(t, p, left, mempool.Evicted)
+	if p.MinRate() != 9000 { // 8 grains a byte, and one more
+		t.Fatalf("after the eviction it asks for %d", p.MinRate())
+	}
+	cheap := pays(8, coin(1))
+	refuse(t, p, cheap, mempool.LowPoolFee)
+	p.Expire(100 * minute) // nothing shows that the pool drains
+	if p.MinRate() != 9000 {
+		t.Errorf("without a block it falls to %d", p.MinRate())
+	}
+	p.Confirm(block("one", right))
+	p.Expire(110 * minute) // half full: one half-life
+	if got := p.MinRate(); got < 4490 || got > 4510 {
+		t.Errorf("after one half-life it asks for %d", got)
+	}
+	if _, err := p.Add(110*minute, cheap, false); err != nil {
+		t.Errorf("what was refused: %v", err)
+	}
+	p.Expire(200 * minute)
+	if p.MinRate() != 1000 {
+		t.Errorf("in the end it asks for %d", p.MinRate())
+	}
+}
+
+// A family is bounded in bytes, upward and downward.
+func TestFamiliesAreBoundedInBytes(t *testing.T) {
+	small, wide := chain.TxSize(1, 1, 0), chain.TxSize(1, 3, 0)
+	p := mempool.New(mempool.Config{MaxFamily: wide + 2*small})
+	a := pay(1000, 3, coin(1))
+	b := pay(1000, 1, out(a, 0))
+	c := pay(1000, 1, out(b, 0))
+	add(t, p, a, b, c)
+	refuse(t, p, pay(1000, 1, out(c, 0)), mempool.LongChain) // too much above it
+	refuse(t, p, pay(1000, 1, out(a, 1)), mempool.LongChain) // too much below a
+	b2 := pay(9000, 1, out(a, 0))
+	if _, err := p.Add(0, b2, false); err != nil { // takes the place of two
+		t.Fatal(err)
+	}
+	waits(t, p, a, b2)
+	add(t, p, pay(1000, 1, out(a, 1)))
+	add(t, p, padded(80, 5000, 25, coin(9))) // alone, however large
 }
 
 func TestTheJournalSaysWhenItForgot(t *testing.T) {

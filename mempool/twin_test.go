@@ -16,6 +16,31 @@ type twin struct {
 	list  []guest
 	fates map[chain.Hash]mempool.Fate
 	loose []guest // by a reorganisation, parents first
+
+	floor   uint64 // grains per 1000 bytes that newcomers must pay
+	fell    chain.Time
+	drained bool
+}
+
+// fall lets the floor fall.
+func (w *twin) fall(now chain.Time) {
+	w.now = now
+	step := w.cfg.Halving / 10
+	if bytes := total(w.list).Bytes; bytes < w.cfg.MaxBytes/4 {
+		step /= 4
+	} else if bytes < w.cfg.MaxBytes/2 {
+		step /= 2
+	}
+	for step = max(step, 1); w.drained && w.floor > 0 && w.fell+step <= now; w.fell += step {
+		if w.floor = w.floor * 93_303 / 100_000; w.floor < uint64(w.cfg.MinFeeRate)/2 {
+			w.floor = 0
+		}
+	}
+}
+
+// held tells that a guest, or one of its descendants, is our own.
+func (w *twin) held(g guest) bool {
+	return slices.ContainsFunc(w.withDescendants(g), func(d guest) bool { return d.own })
 }
 
 type guest struct {
@@ -132,12 +157,18 @@ func (w *twin) mourn(g guest, f mempool.Fate) {
 }
 
 func (w *twin) add(now chain.Time, tx chain.CheckedTx, own bool) ([]chain.CheckedTx, chain.Kind) {
-	w.now = now
+	w.fall(now)
 	for i := range w.list {
 		if w.list[i].id() == tx.ID() {
 			w.list[i].own = w.list[i].own || own
 			return nil, mempool.Known
 		}
+	}
+	if kind := w.alone(tx); kind != "" {
+		return nil, kind
+	}
+	if uint64(tx.Fee())*1000 < w.floor*uint64(tx.Size()) {
+		return nil, mempool.LowPoolFee
 	}
 	out, kind := w.enter(guest{tx: tx, added: now, own: own})
 	if kind == "" {
@@ -160,14 +191,21 @@ func (w *twin) enter(g guest) ([]chain.CheckedTx, chain.Kind) {
 	if len(up)+1 > w.cfg.MaxAncestors {
 		return nil, mempool.LongChain
 	}
+	if len(up) > 0 && total(up).Bytes+me.Bytes > w.cfg.MaxFamily {
+		return nil, mempool.LongChain
+	}
 	for _, a := range up {
-		if len(rest.withDescendants(a))+1 > w.cfg.MaxDescendants {
+		down := total(rest.withDescendants(a))
+		if down.Count+1 > w.cfg.MaxDescendants || down.Bytes+me.Bytes > w.cfg.MaxFamily {
 			return nil, mempool.LongChain
 		}
 	}
-	evicted, ok := w.evicted(me, rest, up)
+	evicted, dearest, ok := w.evicted(me, rest, up)
 	if !ok {
 		return nil, mempool.Full
+	}
+	if dearest += uint64(w.cfg.MinFeeRate); len(evicted) > 0 && dearest > w.floor {
+		w.floor, w.drained, w.fell = dearest, false, 0
 	}
 	out := w.leave(leaving, mempool.Fate{Reason: mempool.Replaced, By: g.id()})
 	w.leave(evicted, mempool.Fate{Reason: mempool.Evicted})
@@ -215,7 +253,7 @@ func (w *twin) replaced(g guest, up []guest) ([]guest, chain.Kind) {
 }
 
 // evicted finds what leaves for me: by rank as it is before anything leaves.
-func (w *twin) evicted(me mempool.Package, rest *twin, up []guest) (out []guest, ok bool) {
+func (w *twin) evicted(me mempool.Package, rest *twin, up []guest) (out []guest, dearest uint64, ok bool) {
 	need := total(rest.list).Bytes + me.Bytes - w.cfg.MaxBytes
 	score := map[chain.Hash]mempool.Package{}
 	for _, g := range w.list {
@@ -226,6 +264,9 @@ func (w *twin) evicted(me mempool.Package, rest *twin, up []guest) (out []guest,
 	}
 	ranked := slices.Clone(rest.list)
 	slices.SortFunc(ranked, func(a, b guest) int {
+		if ours := w.held(a); ours != w.held(b) {
+			return map[bool]int{true: 1, false: -1}[ours]
+		}
 		return cmp.Or(rate(score[a.id()], score[b.id()]), b.id().Compare(a.id()))
 	})
 	for _, g := range ranked {
@@ -235,6 +276,7 @@ func (w *twin) evicted(me mempool.Package, rest *twin, up []guest) (out []guest,
 		if rate(me, score[g.id()]) <= 0 {
 			break
 		}
+		dearest = max(dearest, uint64(score[g.id()].Rate()))
 		for _, d := range rest.withDescendants(g) {
 			if !slices.Contains(out, d) {
 				out = append(out, d)
@@ -242,10 +284,13 @@ func (w *twin) evicted(me mempool.Package, rest *twin, up []guest) (out []guest,
 			}
 		}
 	}
-	return out, need <= 0
+	return out, dearest, need <= 0
 }
 
 func (w *twin) confirm(b chain.CheckedBlock) {
+	if !w.drained {
+		w.drained, w.fell = true, w.now
+	}
 	for _, tx := range b.Txs() {
 		f := mempool.Fate{Reason: mempool.Confirmed, Block: b.ID()}
 		old, ended := w.fates[tx.ID()]
@@ -294,7 +339,7 @@ func (w *twin) undo(blocks []chain.CheckedBlock) {
 }
 
 func (w *twin) settle(now chain.Time, admit func(chain.CheckedTx) error) (back []chain.CheckedTx) {
-	w.now = now
+	w.fall(now)
 	loose := w.loose
 	w.loose = nil
 	for _, g := range loose {

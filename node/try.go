@@ -13,6 +13,7 @@ import (
 // not. Nothing changes. An error that is no reason to refuse is our own.
 func (n *Node) TryInOrder(now chain.Time, txs []chain.CheckedTx) []error {
 	scratch := n.scratch(txs)
+	scratch.AskLike(n.pool, now)
 	errs := make([]error, len(txs))
 	for i, tx := range txs {
 		errs[i] = n.tryOn(scratch, now, tx)

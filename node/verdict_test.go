@@ -48,6 +48,7 @@ var rules = map[chain.Kind]rule{
 	mempool.Known:           {node.Ignore, true},
 	mempool.TooBig:          {node.Ignore, true},
 	mempool.LowFee:          {node.Ignore, true},
+	mempool.LowPoolFee:      {node.Ignore, true},
 	mempool.Conflict:        {node.Ignore, true},
 	mempool.LowReplacement:  {node.Ignore, true},
 	mempool.TooManyReplaced: {node.Ignore, true},
