@@ -237,13 +237,14 @@ var modules = reasons{
 
 // Any test may use these; nothing else may.
 var testTools = reasons{
-	"pgregory.net/rapid":                  "random cases that shrink",
-	"go.uber.org/goleak":                  "no goroutine is left behind",
-	"github.com/rogpeppe/go-internal":     "testscript: the program as people type it",
-	"github.com/marcopolo/simnet":         "real hosts in virtual time",
-	"github.com/libp2p/go-libp2p/x":       "the same",
-	"github.com/btcsuite/btcd":            "an independent reading of Bitcoin's formats",
-	"github.com/prometheus/client_golang": "reads what was counted",
+	"pgregory.net/rapid":                    "random cases that shrink",
+	"go.uber.org/goleak":                    "no goroutine is left behind",
+	"github.com/rogpeppe/go-internal":       "testscript: the program as people type it",
+	"github.com/marcopolo/simnet":           "real hosts in virtual time",
+	"github.com/libp2p/go-libp2p/x":         "the same",
+	"github.com/btcsuite/btcd":              "an independent reading of Bitcoin's formats",
+	"github.com/prometheus/client_golang":   "reads what was counted",
+	"github.com/santhosh-tekuri/jsonschema": "holds a document against its published schema",
 }
 
 // Nobody looks away: whatever the tree holds, it holds by the law.

@@ -72,7 +72,7 @@ func init() {
 		group("Network", slices.Concat(networkMethods(), bookMethods())),
 		group("Mining", slices.Concat(miningMethods(), workMethods())),
 		group("Convergence", slices.Concat(convergenceMethods(), timelineMethods())),
-		group("Control", slices.Concat(controlMethods(), upkeepMethods())),
+		group("Control", slices.Concat(controlMethods(), upkeepMethods(), discoverMethods())),
 	)
 	for i := range methods {
 		byName[methods[i].name] = &methods[i]
