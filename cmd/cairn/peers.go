@@ -77,8 +77,6 @@ func changePeers(use, short string, args cobra.PositionalArgs, change func(args 
 		method, params, said := change(args)
 		err := node.Call(cmd.Context(), method, nil, params...)
 		switch {
-		case method == "addnode" && errors.Is(err, rpc.NotConnected.Err()):
-			return &unknownError{fmt.Errorf("%w; `cairn peers` shows when it is there, `cairn peers forget %s` ends it", err, args[0])}
 		case method == "disconnectnode" && errors.Is(err, rpc.NotConnected.Err()):
 			return fmt.Errorf("no peer is called %q: `cairn peers` lists their ids and addresses", args[0])
 		case err != nil:

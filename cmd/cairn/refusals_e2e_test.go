@@ -49,8 +49,10 @@ func TestRefusalsOfRealNodes(t *testing.T) {
 	for _, bad := range []string{"nonsense", "/ip4/127.0.0.1", "/ip4/127.0.0.1/tcp/seven"} {
 		u.refused(1, "peers add "+bad+" --data-dir one", fmt.Sprintf("peer address %q: ", bad))
 	}
-	u.refused(2, "peers add "+closed+" --data-dir one", "cannot be reached now", "tries again", "cairn peers forget "+closed)
+	u.refused(0, "peers add "+closed+" --data-dir one", "added "+closed, "dials it until it answers", "cairn peers") // nobody answers yet
+	u.refused(1, "peers add "+closed+" --data-dir one", "already added")
 	u.run("peers", "forget", closed, "--data-dir", "one")
+	u.refused(1, "peers forget "+closed+" --data-dir one", "has not been added")
 	u.refused(1, "peers drop 12D3KooWnobody --data-dir one", `no peer is called "12D3KooWnobody": `+"`cairn peers` lists")
 	none := strings.Repeat("0", 63) + "7"
 	u.refused(2, "tx "+none+" --data-dir one", "the node has never seen "+none)
