@@ -34,6 +34,10 @@ help: ## this list
 build: go ## bin/cairn
 	$(BUILD) -o bin/cairn ./cmd/cairn
 
+.PHONY: man
+man: build ## bin/man: a manual page for every command; man -M bin/man cairn-watch
+	bin/cairn man bin/man/man1
+
 .PHONY: run
 run: build ## three nodes that agree: live on a terminal, else one payment and its story
 	bin/cairn lab up

@@ -146,7 +146,7 @@ func writeKey(w io.Writer, f *pflag.Flag) {
 func tomlDefault(f *pflag.Flag) string {
 	_, list := f.Value.(pflag.SliceValue)
 	switch f.Value.Type() {
-	case "bool", "int", "int64", "uint64", "float64":
+	case "bool", "int", "int64", "uint", "uint64", "float64":
 		return f.DefValue
 	}
 	if list {

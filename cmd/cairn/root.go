@@ -113,6 +113,7 @@ func rootCommand() *cobra.Command {
 	root.SetCompletionCommandGroupID("program")
 	root.SetFlagErrorFunc(badFlag)
 	eachCommand(root, blameArguments)
+	suggest(root)
 	return root
 }
 

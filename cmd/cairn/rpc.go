@@ -16,8 +16,13 @@ func rpcCommand() *cobra.Command {
 		Use: "rpc METHOD [ARGUMENT…]", Short: "Call any method of the node, with Bitcoin's names",
 		Long: "Calls a method of the node and prints its result. Arguments are read as the method\n" +
 			"wants them: text as it stands, everything else as JSON; name=value gives one by\n" +
-			"name. `cairn rpc help` lists the methods. Put -- before arguments that begin with -.",
-		Example: "  cairn rpc getblockhash 0\n  cairn rpc getblock verbosity=2 blockhash=ID",
+			"name. `cairn rpc help` lists the methods, `cairn rpc help METHOD` tells of one. Put --\n" +
+			"before arguments that begin with -.\n\n" +
+			"Programs that want to hear of blocks, reorganisations, payments and tips as they\n" +
+			"come read the server-sent events at /events; a Last-Event-ID goes on where it stood.",
+		Example: "  cairn rpc getblockhash 0\n  cairn rpc getblock verbosity=2 blockhash=ID\n  cairn rpc getconvergence TXID\n" +
+			"  cairn rpc help getconvergence\n" +
+			"  curl -N -u \"$(cat ~/.cairn/dev/.cookie)\" http://127.0.0.1:29422/events",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return errors.New("METHOD is missing: `cairn rpc help` lists them")

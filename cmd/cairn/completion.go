@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cairn/chain"
+	"cairn/rpc"
+)
+
+// completionPatience is how long a shell waits for a node that does not answer.
+const completionPatience = time.Second
+
+// suggest gives every flag and argument that has few values its completions. What
+// is left is a file's name, which shells know best.
+func suggest(root *cobra.Command) {
+	flags := map[string]cobra.CompletionFunc{
+		"network": oneOf(chain.Networks()...), "log-format": oneOf("text", "json"), "nodes": oneOf("all", "quorum"),
+		"log-level": oneOf("debug", "info", "warn", "error"),
+		"from":      labNodes, "to": labNodes, "via": labNodes,
+	}
+	eachCommand(root, func(cmd *cobra.Command) {
+		for name, words := range flags {
+			if f := cmd.LocalNonPersistentFlags().Lookup(name); f != nil && takes[f.Value.Type()] == "" {
+				_ = cmd.RegisterFlagCompletionFunc(name, words) // the flag is there, and has none yet
+			}
+		}
+		if cmd.ValidArgsFunction == nil {
+			cmd.ValidArgsFunction = argumentWords(cmd)
+		}
+	})
+	_ = root.RegisterFlagCompletionFunc("network", flags["network"])
+	_ = root.MarkPersistentFlagDirname("data-dir")
+}
+
+func oneOf(words ...string) cobra.CompletionFunc {
+	return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
+}
+
+// firstOnly completes the first argument and none behind it.
+func firstOnly(words cobra.CompletionFunc) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return words(cmd, args, begun)
+	}
+}
+
+// argumentWords are what may stand as the first argument of a command, by what its
+// usage calls it.
+func argumentWords(cmd *cobra.Command) cobra.CompletionFunc {
+	switch {
+	case strings.HasPrefix(cmd.Use, "rpc "):
+		return firstOnly(oneOf(rpc.Methods()...))
+	case strings.Contains(cmd.Use, "TXID"):
+		return firstOnly(fromNode(waitingTxs))
+	case strings.Contains(cmd.Use, "PEER-ID"):
+		return firstOnly(fromNode(peerIDs))
+	case strings.Contains(cmd.Use, "FILE"), strings.Contains(cmd.Use, "DIRECTORY"):
+		return nil
+	}
+	return cobra.NoFileCompletions
+}
+
+// fromNode asks the node that the flags name. A shell is told nothing of what goes
+// wrong.
+func fromNode(list func(context.Context, *rpc.Client) ([]string, error)) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		const none = cobra.ShellCompDirectiveNoFileComp
+		if configure(cmd) != nil {
+			return nil, none
+		}
+		node, err := dial(cmd)
+		if err != nil {
+			return nil, none
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), completionPatience)
+		defer cancel()
+		words, err := list(ctx, node)
+		if err != nil {
+			return nil, none
+		}
+		return words, none
+	}
+}
+
+func waitingTxs(ctx context.Context, node *rpc.Client) (list []string, err error) {
+	ids, err := ask[[]chain.Hash](ctx, node, "getrawmempool")
+	for _, id := range ids {
+		list = append(list, id.String())
+	}
+	return list, err
+}
+
+func peerIDs(ctx context.Context, node *rpc.Client) (list []string, err error) {
+	peers, err := ask[[]rpc.Peer](ctx, node, "getpeerinfo")
+	for _, p := range peers {
+		list = append(list, rpc.Clean(p.ID)+"\t"+rpc.Clean(p.Address))
+	}
+	return list, err
+}
+
+// labNodes are the nodes of the lab that is up.
+func labNodes(cmd *cobra.Command, _ []string, _ string) (names []cobra.Completion, d cobra.ShellCompDirective) {
+	l, err := openLab(cmd)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	for _, n := range l.Nodes {
+		names = append(names, n.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
