@@ -81,14 +81,17 @@ type Daemon struct {
 	news      chan struct{} // something may have changed: tell the watchers
 	outbox    chan node.Outcome
 	loads     chan struct{}         // one entry for each answer that reads bodies
+	checks    chan struct{}         // one entry for each answer whose bodies are being checked
 	fees      chan struct{}         // the pool changed
 	say       chan struct{}         // our tip moved: tell the peers
 	off       atomic.Bool           // setnetworkactive false
 	full      atomic.Pointer[error] // why the disk has no room; nil while it has
+	verified  atomic.Uint64         // transactions whose signatures were checked
 	skewed    bool                  // the peers' clocks were reported to be ahead; owned by tick
 }
 
 const (
+	maxChecks = 2   // answers whose bodies are being checked at a time: one fills the cores when another runs out of pieces
 	maxLoads  = 4   // answers that read bodies at a time: each may hold many megabytes
 	maxOutbox = 256 // outcomes whose messages wait to be published
 )
@@ -112,7 +115,7 @@ func New(cfg Config) (*Daemon, error) {
 		cfg: cfg, p: cfg.Params, log: cfg.Logger, start: time.Now(),
 		linked: make(chan struct{}), guests: guests{here: map[node.Peer]int{}}, keep: newKeeper(),
 		told: rpc.NewFeed(), chronicle: newChronicle(), meter: newMeter(), news: make(chan struct{}, 1),
-		outbox: make(chan node.Outcome, maxOutbox), loads: make(chan struct{}, maxLoads),
+		outbox: make(chan node.Outcome, maxOutbox), loads: make(chan struct{}, maxLoads), checks: make(chan struct{}, maxChecks),
 		fees: make(chan struct{}, 1), say: make(chan struct{}, 1),
 	}
 	disk, _ := cfg.Store.(interface{ Stats() store.Stats })

@@ -47,6 +47,9 @@ func (d *Daemon) submit(ctx context.Context, b *chain.Block) error {
 	if err != nil {
 		return err
 	}
+	if err := d.checkStrangers(b.Txs, txs); err != nil {
+		return err
+	}
 	checked, err := chain.CheckBlock(d.p, b.Header, b.Coinbase, txs)
 	if err != nil {
 		return err
@@ -62,34 +65,6 @@ func (d *Daemon) submit(ctx context.Context, b *chain.Block) error {
 		d.log.Warn("a block was not published", "id", checked.ID(), "err", err)
 	}
 	return nil
-}
-
-// recall finds the checked forms of transactions in the pool, and checks only
-// those that are not there: no signature is verified twice.
-func (d *Daemon) recall(ctx context.Context, txs []*chain.Tx) ([]chain.CheckedTx, error) {
-	ids := make([]chain.Hash, len(txs))
-	for i, t := range txs {
-		ids[i] = t.ID()
-	}
-	checked := make([]chain.CheckedTx, len(txs))
-	var strangers []int
-	err := d.loop.do(ctx, func(chain.Time) {
-		for i, id := range ids {
-			e, ok := d.loop.node.Mempool().Get(id)
-			if checked[i] = e.Tx; !ok {
-				strangers = append(strangers, i)
-			}
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, i := range strangers {
-		if checked[i], err = chain.CheckTx(d.p, txs[i]); err != nil {
-			return nil, err
-		}
-	}
-	return checked, nil
 }
 
 // Generate finds blocks one after the other, until the tries are used up.

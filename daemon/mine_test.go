@@ -126,11 +126,11 @@ func TestGenerateEndsWithItsCallerAndWithTheNode(t *testing.T) {
 // refuser is a player that takes no block of our own.
 type refuser struct{ node.Player }
 
-func (r refuser) Block(now chain.Time, from node.Peer, b chain.CheckedBlock) (node.Outcome, error) {
+func (r refuser) Block(now chain.Time, from node.Peer, bs ...chain.CheckedBlock) (node.Outcome, error) {
 	if from == node.Self {
 		return node.Outcome{Verdict: node.Ignore, Why: node.ErrFull}, nil
 	}
-	return r.Player.Block(now, from, b)
+	return r.Player.Block(now, from, bs...)
 }
 
 func TestOwnBlockThatIsNotTakenSurfaces(t *testing.T) {

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"cairn/chain"
 	"cairn/node"
@@ -257,69 +254,96 @@ var (
 	errUnasked = errors.New("the answer holds what nobody asked for")
 )
 
-// feedBodies checks blocks and hands them over, each as soon as it is checked.
-// What is missing or wrong counts as failed.
+// feedBodies checks blocks and hands them over together. What is missing or wrong
+// counts as failed.
 func (d *Daemon) feedBodies(a node.Ask, blocks []*chain.Block) error {
 	missing := slices.Clone(a.Request.IDs)
-	for _, b := range blocks {
+	var wrong error
+	for i, b := range blocks {
 		id := b.ID()
-		if !slices.Contains(missing, id) {
-			return d.blame(a.From, errUnasked)
+		at := slices.Index(missing, id)
+		if at < 0 {
+			wrong = errUnasked
+		} else {
+			wrong = chain.CheckRoot(b.Header, b.Leaves())
 		}
-		if err := chain.CheckRoot(b.Header, b.Leaves()); err != nil {
-			return d.blame(a.From, err)
+		if wrong != nil {
+			blocks = blocks[:i]
+			break
 		}
-		if err := d.feedBody(a.From, b); err != nil {
-			return err
-		}
-		missing = slices.DeleteFunc(missing, func(m chain.Hash) bool { return m == id })
+		missing = slices.Delete(missing, at, at+1)
 	}
-	if len(missing) > 0 {
+	if err := d.takeBodies(a.From, blocks); err != nil {
+		return err
+	}
+	switch {
+	case wrong != nil:
+		return d.blame(a.From, wrong)
+	case len(missing) > 0:
 		return errShort
 	}
 	return nil
 }
 
-func (d *Daemon) feedBody(from node.Peer, b *chain.Block) error {
-	checked, err := d.check(b)
-	out, fault := d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) {
-		if err != nil {
-			return p.Broken(now, from, b.ID(), err)
-		}
-		return p.Block(now, from, checked)
-	})
-	d.judge(from, out)
-	if err == nil && fault == nil && out.Verdict != node.Reject {
-		d.chronicle.heard(chain.Time(d.cfg.Clock().UnixMilli()), b.Header, b.Coinbase.Height, b.Leaves()[1:])
-	}
-	return fault
-}
-
-// check checks a whole block, its signatures on all cores.
-func (d *Daemon) check(b *chain.Block) (chain.CheckedBlock, error) {
-	defer d.meter.check("block", time.Now())
-	txs, err := checkTxs(d.p, b.Txs)
+// takeBodies checks blocks whose roots are right, in its turn, and hands them
+// over.
+func (d *Daemon) takeBodies(from node.Peer, blocks []*chain.Block) error {
+	bodies, err := d.inTurn(blocks)
 	if err != nil {
-		return chain.CheckedBlock{}, err
+		return err
 	}
-	return chain.CheckBlock(d.p, b.Header, b.Coinbase, txs)
+	for len(bodies) > 0 {
+		out, n, err := d.takeSome(from, blocks, bodies)
+		if err != nil {
+			return err
+		}
+		d.judge(from, out)
+		blocks, bodies = blocks[n:], bodies[n:]
+	}
+	return nil
 }
 
-// checkTxs checks transactions in one piece a core.
-func checkTxs(p *chain.Params, txs []*chain.Tx) ([]chain.CheckedTx, error) {
-	cores := runtime.GOMAXPROCS(0)
-	size := max(4, (len(txs)+cores-1)/cores)
-	checked := make([]chain.CheckedTx, len(txs))
-	var g errgroup.Group
-	for i := 0; i < len(txs); i += size {
-		end := min(i+size, len(txs))
-		g.Go(func() error {
-			part, err := chain.CheckTxs(p, txs[i:end])
-			copy(checked[i:], part)
-			return err
-		})
+// takeSome hands over the first bodies that are sound, or the first that is not:
+// a false block is remembered as such once what it builds on is stored.
+func (d *Daemon) takeSome(from node.Peer, blocks []*chain.Block, bodies []checkedBody) (out node.Outcome, n int, err error) {
+	var sound []chain.CheckedBlock
+	for n < len(bodies) && bodies[n].err == nil {
+		sound = append(sound, bodies[n].block)
+		n++
 	}
-	return checked, g.Wait()
+	if n == 0 {
+		out, err = d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) {
+			return p.Broken(now, from, blocks[0].ID(), bodies[0].err)
+		})
+		return out, 1, err
+	}
+	out, err = d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Block(now, from, sound...) })
+	if err == nil && out.Verdict != node.Reject {
+		d.note(sound)
+	}
+	return out, n, err
+}
+
+// note tells the chronicle what came with blocks.
+func (d *Daemon) note(blocks []chain.CheckedBlock) {
+	now := chain.Time(d.cfg.Clock().UnixMilli())
+	for _, b := range blocks {
+		a := b.Announce().Announcement()
+		d.chronicle.heard(now, a.Header, a.Coinbase.Height, a.IDs)
+	}
+}
+
+// inTurn checks the bodies of one answer while others wait: blocks that came
+// first are wanted first.
+func (d *Daemon) inTurn(blocks []*chain.Block) ([]checkedBody, error) {
+	select {
+	case d.checks <- struct{}{}:
+	case <-d.life.Done():
+		return nil, context.Cause(d.life)
+	}
+	defer func() { <-d.checks }()
+	defer d.meter.check("bodies", time.Now())
+	return d.checkBodies(d.life, blocks)
 }
 
 // feedTxs hands over the transactions that an announced block lacked here.
@@ -333,7 +357,7 @@ func (d *Daemon) feedTxs(a node.Ask, txs []*chain.Tx) error {
 		}
 	}
 	block := a.Request.IDs[0]
-	checked, err := checkTxs(d.p, txs)
+	checked, err := d.checkTxs(txs)
 	_, fault := d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) {
 		if err != nil {
 			return p.Broken(now, a.From, block, err)
@@ -346,14 +370,19 @@ func (d *Daemon) feedTxs(a node.Ask, txs []*chain.Tx) error {
 // feedPool hands over a peer's waiting transactions, and passes on what is new
 // to us: our side of a network that was split has not heard them.
 func (d *Daemon) feedPool(a node.Ask, txs []*chain.Tx) error {
-	for _, tx := range txs {
+	all, bad := chain.CheckTxs(d.p, txs)
+	for i, tx := range txs {
 		if !slices.Contains(a.Request.IDs, tx.ID()) {
 			return d.blame(a.From, errUnasked)
 		}
-		checked, err := chain.CheckTx(d.p, tx)
-		if err != nil {
-			return d.blame(a.From, err)
+		if bad != nil { // those before the bad one are welcome
+			one, err := chain.CheckTx(d.p, tx)
+			if err != nil {
+				return d.blame(a.From, err)
+			}
+			all = append(all, one)
 		}
+		checked := all[i]
 		out, err := d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Tx(now, a.From, checked) })
 		if err != nil {
 			return err

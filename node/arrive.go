@@ -15,11 +15,48 @@ type partial struct {
 	have []bool
 }
 
-// Block takes a whole block: from our own miner, or as an answer to WantBodies.
-func (n *Node) Block(now chain.Time, from Peer, b chain.CheckedBlock) (Outcome, error) {
+// Block takes whole blocks: one of our own miner, or those of an answer to
+// WantBodies, which are connected and stored together. The verdict is the worst
+// that one of them deserves.
+func (n *Node) Block(now chain.Time, from Peer, bs ...chain.CheckedBlock) (Outcome, error) {
 	var out Outcome
-	err := n.arrive(now, arrival{from: from, announce: b.Announce(), body: &b}, &out)
+	var kept []*entry
+	for _, b := range bs {
+		e := n.tree.m[b.ID()]
+		if e == nil || e.Status != Headed || e.body != nil { // nobody asked for it
+			if err := n.unasked(now, from, b, &out); err != nil {
+				return out, err
+			}
+			continue
+		}
+		if err := n.known(e, from); err != nil {
+			return out, err
+		}
+		if err := n.keep(now, e, b, &out); err != nil {
+			return out, err
+		}
+		kept = append(kept, e)
+	}
+	if len(kept) == 0 {
+		return out, nil
+	}
+	if err := n.advance(now, &out); err != nil {
+		return out, err
+	}
+	for _, e := range kept {
+		out.doubt(e)
+	}
+	err := n.fetch(now, &out)
 	return out, err
+}
+
+func (n *Node) unasked(now chain.Time, from Peer, b chain.CheckedBlock, out *Outcome) error {
+	var one Outcome
+	err := n.arrive(now, arrival{from: from, announce: b.Announce(), body: &b}, &one)
+	if out.join(one); one.Verdict > out.Verdict {
+		out.Verdict, out.Why = one.Verdict, one.Why
+	}
+	return err
 }
 
 // Announced takes an announcement. It is accepted, to be passed on, as soon as
@@ -264,8 +301,20 @@ func (n *Node) filled(now chain.Time, e *entry, part *partial, out *Outcome) err
 	return n.advance(now, out)
 }
 
-// whole takes the body of an entry.
+// whole takes the body of an entry, and follows it if it leads to a heavier tip.
 func (n *Node) whole(now chain.Time, e *entry, b chain.CheckedBlock, out *Outcome) error {
+	if err := n.keep(now, e, b, out); err != nil {
+		return err
+	}
+	if err := n.advance(now, out); err != nil {
+		return err
+	}
+	out.doubt(e)
+	return nil
+}
+
+// keep takes the body of an entry, if there is room.
+func (n *Node) keep(now chain.Time, e *entry, b chain.CheckedBlock, out *Outcome) error {
 	n.land(e)
 	delete(n.partial, e.id())
 	full, err := n.full(e, b)
@@ -274,20 +323,18 @@ func (n *Node) whole(now chain.Time, e *entry, b chain.CheckedBlock, out *Outcom
 	}
 	if full {
 		e.retry = now + fullWait
-		out.Verdict, out.Why = Ignore, ErrFull
+		out.Verdict, out.Why = max(out.Verdict, Ignore), ErrFull
 		return nil
 	}
 	n.tree.hold(e, b)
-	if err := n.link(e); err != nil {
-		return err
-	}
-	if err := n.advance(now, out); err != nil {
-		return err
-	}
-	if !e.sound() {
+	return n.link(e)
+}
+
+// doubt keeps a block from being passed on that turned out to break a rule.
+func (out *Outcome) doubt(e *entry) {
+	if !e.sound() && out.Verdict == Accept {
 		out.Verdict, out.Why = Ignore, e.reason
 	}
-	return nil
 }
 
 // full tells that there is no room for a body: in memory until the one before it

@@ -396,6 +396,31 @@ func TestRandomTreesAgainstBruteForce(t *testing.T) {
 	}
 }
 
+// TestRandomTreesInAnswers gives the same kind of trees as answers of a few bodies
+// each, of which some were asked for.
+func TestRandomTreesInAnswers(t *testing.T) {
+	for seed := range uint64(100) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 2))
+			p := []*chain.Params{chaintest.Easy(), chaintest.Retargeting()}[(seed+1)%2]
+			s := tell(t, p)
+			s.meet("peer", "0")
+			names := s.grow(r, 3+r.IntN(25))
+			r.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+			for len(names) > 0 {
+				some := names[:1+r.IntN(min(len(names), 6))]
+				names = names[len(some):]
+				for _, name := range some {
+					if r.IntN(2) == 0 {
+						s.done(s.n.Headers(s.now, "peer", s.headers(name)))
+					}
+				}
+				s.giveTogether(some...)
+			}
+		})
+	}
+}
+
 func (s *story) randomly(r *rand.Rand, name string) {
 	s.Helper()
 	switch r.IntN(4) {

@@ -99,6 +99,7 @@ type disk struct {
 	failCommit  error // before anything is written
 	afterCommit error // although everything was written
 	most        int   // steps of a commit that are written, if not 0: then it fails
+	commits     int
 
 	coinsAfterCommit error // of reading coins once something was written
 	written          bool
@@ -107,6 +108,7 @@ type disk struct {
 var errDisk = errors.New("the disk is on fire")
 
 func (d *disk) Commit(steps ...node.Step) error {
+	d.commits++
 	if d.failCommit != nil {
 		return d.failCommit
 	}
@@ -209,6 +211,17 @@ func (s *story) give(names ...string) {
 		s.given = append(s.given, s.blocks[name].ID())
 		s.done(s.n.Block(s.now, "peer", s.blocks[name]))
 	}
+}
+
+// giveTogether hands over whole blocks, as one answer of a peer.
+func (s *story) giveTogether(names ...string) {
+	s.Helper()
+	var all []chain.CheckedBlock
+	for _, name := range names {
+		s.given = append(s.given, s.blocks[name].ID())
+		all = append(all, s.blocks[name])
+	}
+	s.done(s.n.Block(s.now, "peer", all...))
 }
 
 // hear hands over an announcement; one without payments is a whole block.

@@ -104,7 +104,7 @@ type Outcome struct {
 // A Player is what a driver drives: a *Node, or a traitor around one. An error
 // is our own fault (disk, logic): the driver stops the node.
 type Player interface {
-	Block(now chain.Time, from Peer, b chain.CheckedBlock) (Outcome, error)
+	Block(now chain.Time, from Peer, bs ...chain.CheckedBlock) (Outcome, error)
 	Tx(now chain.Time, from Peer, tx chain.CheckedTx) (Outcome, error)
 	Announced(now chain.Time, from Peer, a chain.CheckedAnnouncement) (Outcome, error)
 	Filled(now chain.Time, from Peer, id chain.Hash, txs []chain.CheckedTx) (Outcome, error)

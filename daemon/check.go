@@ -1,0 +1,106 @@
+package daemon
+
+import (
+	"context"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+
+	"cairn/chain"
+)
+
+// A verdict on a body: the block in its checked form, or the rule that it breaks.
+type checkedBody struct {
+	block chain.CheckedBlock
+	err   error
+}
+
+// checkBodies checks blocks, whose roots are right, all their signatures together
+// on all cores. An error is no block's fault.
+func (d *Daemon) checkBodies(ctx context.Context, blocks []*chain.Block) ([]checkedBody, error) {
+	var all []*chain.Tx
+	for _, b := range blocks {
+		all = append(all, b.Txs...)
+	}
+	known, err := d.recall(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	whole := d.checkStrangers(all, known) == nil
+	out := make([]checkedBody, len(blocks))
+	for i, b := range blocks {
+		mine := known[:len(b.Txs)]
+		known = known[len(b.Txs):]
+		if !whole { // some block breaks a rule: which?
+			out[i].err = d.checkStrangers(b.Txs, mine)
+		}
+		if out[i].err == nil {
+			out[i].block, out[i].err = chain.CheckBlock(d.p, b.Header, b.Coinbase, mine)
+		}
+	}
+	return out, nil
+}
+
+// recall finds the checked forms of transactions in the pool: no signature is
+// verified twice. Those that are not there stay zero.
+func (d *Daemon) recall(ctx context.Context, txs []*chain.Tx) ([]chain.CheckedTx, error) {
+	ids := make([]chain.Hash, len(txs))
+	for i, t := range txs {
+		ids[i] = t.ID()
+	}
+	checked := make([]chain.CheckedTx, len(txs))
+	err := d.loop.do(ctx, func(chain.Time) {
+		pool := d.loop.node.Mempool()
+		for i, id := range ids {
+			if e, ok := pool.Get(id); ok {
+				checked[i] = e.Tx
+			}
+		}
+	})
+	return checked, err
+}
+
+// checkStrangers fills in what recall left zero.
+func (d *Daemon) checkStrangers(txs []*chain.Tx, known []chain.CheckedTx) error {
+	var strangers []*chain.Tx
+	var at []int
+	for i, t := range txs {
+		if known[i].Tx() == nil {
+			strangers, at = append(strangers, t), append(at, i)
+		}
+	}
+	checked, err := d.checkTxs(strangers)
+	if err != nil {
+		return err
+	}
+	for i, c := range checked {
+		known[at[i]] = c
+	}
+	return nil
+}
+
+// Verified counts the transactions in blocks whose signatures this node checked:
+// those that its pool did not hold.
+func (d *Daemon) Verified() uint64 { return d.verified.Load() }
+
+// leastPiece is the least number of transactions that is worth a core: below it,
+// what batches save is lost.
+const leastPiece = 16
+
+// checkTxs checks transactions in one piece a core.
+func (d *Daemon) checkTxs(txs []*chain.Tx) ([]chain.CheckedTx, error) {
+	cores := runtime.GOMAXPROCS(0)
+	size := max(leastPiece, (len(txs)+cores-1)/cores)
+	checked := make([]chain.CheckedTx, len(txs))
+	var g errgroup.Group
+	for i := 0; i < len(txs); i += size {
+		end := min(i+size, len(txs))
+		g.Go(func() error {
+			part, err := chain.CheckTxs(d.p, txs[i:end])
+			copy(checked[i:], part)
+			return err
+		})
+	}
+	d.verified.Add(uint64(len(txs)))
+	return checked, g.Wait()
+}

@@ -1,0 +1,356 @@
+package daemon_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"cairn/chain"
+	"cairn/chain/chaintest"
+	"cairn/chain/schnorr"
+	"cairn/daemon"
+	"cairn/node"
+	"cairn/p2p"
+	"cairn/store"
+)
+
+// CAIRN_BENCH_BLOCKS makes the chains of these benchmarks shorter: the number of
+// full blocks, 500 unless told otherwise. There are 200 empty ones for each.
+func benchBlocks(b *testing.B) int {
+	s := os.Getenv("CAIRN_BENCH_BLOCKS")
+	if s == "" {
+		return 500
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		b.Fatalf("CAIRN_BENCH_BLOCKS=%q is no number of blocks", s)
+	}
+	return n
+}
+
+const (
+	paymentsABlock = 400 // of one input and two outputs
+	benchPurses    = 2000
+)
+
+// A long is a chain on disk that others are to catch up with.
+type long struct {
+	p     *chain.Params
+	store *store.Badger
+}
+
+// longChain opens the chain of so many blocks, which is made once for all runs.
+func longChain(b *testing.B, blocks, payments int) *long {
+	b.Helper()
+	p := chain.Regtest()
+	dir := filepath.Join(os.TempDir(), "cairn-bench", fmt.Sprintf("sync-%d-%d", blocks, payments))
+	if _, err := os.Stat(dir); err != nil {
+		begun := dir + ".begun"
+		if err := os.RemoveAll(begun); err != nil {
+			b.Fatal(err)
+		}
+		makeChain(b, begun, p, blocks, payments)
+		if err := os.Rename(begun, dir); err != nil {
+			b.Fatal(err)
+		}
+	}
+	s, err := store.Open(store.Config{Dir: dir, Params: p})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	if e, err := s.Tip(); err != nil || e.State.Height != uint64(blocks) {
+		b.Fatalf("the chain in %s ends at %d: %v", dir, e.State.Height, err)
+	}
+	return &long{p, s}
+}
+
+func makeChain(b *testing.B, dir string, p *chain.Params, blocks, payments int) {
+	b.Logf("making a chain of %d blocks with %d payments each in %s", blocks, payments, dir)
+	s, err := store.Open(store.Config{Dir: dir, Params: p})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	l, t := chaintest.Open(p), newTill(p)
+	const atOnce = 50
+	var steps []node.Step
+	for i := range blocks {
+		block := chaintest.Check(p, chaintest.Block(p, l.State, chaintest.Plan{Gap: -1, Pay: chaintest.Address(9), Txs: t.payments(payments)}))
+		diff := l.Connect(block)
+		e := node.Entry{Header: block.Header(), State: l.State, Status: node.Complete}
+		steps = append(steps, node.Step{Entries: []node.Entry{e}, Bodies: []chain.CheckedBlock{block}, Tip: l.State.ID, Diff: diff})
+		if len(steps) == atOnce || i == blocks-1 {
+			if err := s.Commit(steps...); err != nil {
+				b.Fatal(err)
+			}
+			steps = nil
+		}
+	}
+}
+
+// A till splits coins in two, the oldest first, and hands them to one of many keys.
+type till struct {
+	p     *chain.Params
+	keys  []schnorr.PrivateKey
+	coins []purse // oldest first
+	next  int
+}
+
+type purse struct {
+	coin chain.Coin
+	key  schnorr.PrivateKey
+}
+
+func newTill(p *chain.Params) *till {
+	t := &till{p: p}
+	for i, c := range p.GenesisCoins().Created {
+		t.coins = append(t.coins, purse{c, chaintest.Key(i)})
+	}
+	for i := range benchPurses {
+		key, err := schnorr.NewPrivateKey(sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(i))))
+		if err != nil {
+			panic(err)
+		}
+		t.keys = append(t.keys, key)
+	}
+	return t
+}
+
+// payments signs on all cores what does not depend on each other.
+func (t *till) payments(n int) (txs []*chain.Tx) {
+	for len(txs) < n {
+		spent := t.coins[:min(n-len(txs), len(t.coins))]
+		t.coins = t.coins[len(spent):]
+		round := make([]*chain.Tx, len(spent))
+		first := t.next
+		t.next += 2 * len(spent)
+		var g errgroup.Group
+		g.SetLimit(runtime.GOMAXPROCS(0))
+		for i, s := range spent {
+			g.Go(func() error {
+				round[i] = t.pay(s, first+2*i)
+				return nil
+			})
+		}
+		_ = g.Wait()
+		for i, tx := range round {
+			for j, c := range chaintest.Outs(tx, 1) {
+				t.coins = append(t.coins, purse{c, t.key(first + 2*i + j)})
+			}
+		}
+		txs = append(txs, round...)
+	}
+	return txs
+}
+
+func (t *till) key(i int) schnorr.PrivateKey { return t.keys[i%len(t.keys)] }
+
+func (t *till) pay(from purse, to int) *chain.Tx {
+	c := from.coin
+	left := c.Value - 1000
+	return chaintest.Sign(t.p, &chain.Tx{
+		Inputs: []chain.Input{{Prev: c.OutPoint, Value: c.Value, Owner: c.Owner}},
+		Outputs: []chain.Output{
+			{Value: left / 2, To: t.key(to).Public()},
+			{Value: left - left/2, To: t.key(to + 1).Public()},
+		},
+	}, from.key)
+}
+
+// txs are all transactions of the chain.
+func (l *long) txs(b *testing.B) (all []*chain.Tx) {
+	b.Helper()
+	tip, err := l.store.Tip()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for h := uint64(1); h <= tip.State.Height; h++ {
+		id, err := l.store.At(h)
+		if err != nil {
+			b.Fatal(err)
+		}
+		block, err := l.store.Body(id)
+		if err != nil {
+			b.Fatal(err)
+		}
+		all = append(all, block.Block().Txs...)
+	}
+	return all
+}
+
+// verify checks transactions on all cores, as many at once as pay.
+func verify(b *testing.B, p *chain.Params, txs []*chain.Tx) time.Duration {
+	b.Helper()
+	start := time.Now()
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for len(txs) > 0 {
+		some := txs[:min(len(txs), 2000)]
+		txs = txs[len(some):]
+		g.Go(func() error {
+			_, err := chain.CheckTxs(p, some)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		b.Fatal(err)
+	}
+	return time.Since(start)
+}
+
+func (l *long) daemon(b *testing.B, s daemon.Store, peers ...string) *daemon.Daemon {
+	b.Helper()
+	key, err := p2p.NewKey()
+	if err != nil {
+		b.Fatal(err)
+	}
+	d, err := daemon.New(daemon.Config{
+		Params: l.p, Store: s,
+		Network: p2p.Config{Key: key, Listen: []string{"/ip4/127.0.0.1/tcp/0"}, Peers: peers},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return d
+}
+
+// catchUp lets a new node on an empty disk reach the end of the chain, and
+// returns how long that took and how much anonymous memory it cost at the most.
+func (l *long) catchUp(b *testing.B, peers []string) (took time.Duration, peak int) {
+	b.Helper()
+	dir, err := os.MkdirTemp("", "cairn-bench-")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	s, err := store.Open(store.Config{Dir: dir, Params: l.p})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	end, err := l.store.Tip()
+	if err != nil {
+		b.Fatal(err)
+	}
+	debug.FreeOSMemory()
+	stop := watchMemory(&peak)
+	start := time.Now()
+	d := l.daemon(b, s, peers...)
+	for {
+		moved := d.Moved()
+		tip, err := s.Tip()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if tip.State.ID == end.State.ID {
+			break
+		}
+		select {
+		case <-moved:
+		case <-d.Done():
+			b.Fatal(d.Err())
+		}
+	}
+	took = time.Since(start)
+	stop()
+	d.Close()
+	return took, peak
+}
+
+// watchMemory keeps the peak of what is added to the process's anonymous memory.
+func watchMemory(peak *int) (stop func()) {
+	before := anonymous()
+	done := make(chan struct{})
+	var w sync.WaitGroup
+	w.Go(func() {
+		t := time.NewTicker(20 * time.Millisecond)
+		defer t.Stop()
+		for {
+			select {
+			case <-t.C:
+				*peak = max(*peak, anonymous()-before)
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() {
+		close(done)
+		w.Wait()
+	}
+}
+
+// anonymous is RssAnon of this process in bytes; 0 where it cannot be known.
+func anonymous() (n int) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	if _, line, ok := bytes.Cut(status, []byte("RssAnon:")); ok {
+		_, _ = fmt.Sscan(string(line), &n)
+	}
+	return n << 10
+}
+
+// BenchmarkFirstSync lets a new node catch up with 200,000 payments in 500 blocks,
+// over loopback, and measures beside it how long all cores take to verify the
+// same signatures in batches and do nothing else. The peers share the cores.
+func BenchmarkFirstSync(b *testing.B) {
+	l := longChain(b, benchBlocks(b), paymentsABlock)
+	for _, n := range []int{1, 4} {
+		b.Run(fmt.Sprintf("%d-peers", n), func(b *testing.B) {
+			var peers []string
+			for range n {
+				d := l.daemon(b, l.store)
+				defer d.Close()
+				peers = append(peers, d.Network().Addrs()[0])
+			}
+			var sync, raw time.Duration
+			var most, count int
+			for range b.N {
+				b.StopTimer()
+				txs := l.txs(b)
+				count += len(txs)
+				raw += verify(b, l.p, txs)
+				txs = nil
+				b.StartTimer()
+				took, peak := l.catchUp(b, peers)
+				sync += took
+				most = max(most, peak)
+			}
+			b.ReportMetric(float64(count)/sync.Seconds(), "tx/s")
+			b.ReportMetric(float64(raw)/float64(sync), "of-raw-verification")
+			b.ReportMetric(float64(most)/1e6, "MB-peak")
+		})
+	}
+}
+
+// BenchmarkFirstSyncEmpty does the same with 100,000 blocks that pay nobody but
+// their miner.
+func BenchmarkFirstSyncEmpty(b *testing.B) {
+	blocks := 200 * benchBlocks(b)
+	l := longChain(b, blocks, 0)
+	d := l.daemon(b, l.store)
+	defer d.Close()
+	var sync time.Duration
+	var most int
+	for range b.N {
+		took, peak := l.catchUp(b, d.Network().Addrs())
+		sync += took
+		most = max(most, peak)
+	}
+	b.ReportMetric(float64(b.N*blocks)/sync.Seconds(), "blocks/s")
+	b.ReportMetric(float64(most)/1e6, "MB-peak")
+}
