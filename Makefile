@@ -43,7 +43,7 @@ run: build ## three nodes that agree: live on a terminal, else one payment and i
 	bin/cairn lab up
 
 .PHONY: test
-test: lint vuln floors unit race e2e foreign ## everything that a change must pass
+test: lint vuln floors unit page race e2e foreign ## everything that a change must pass
 
 .PHONY: lint
 lint: format vet staticcheck ## gofumpt, vet, staticcheck
@@ -112,6 +112,26 @@ e2e: go ## the program as people use it: real processes on loopback
 	$(call say,end to end)
 	@packages=$$(go list ./... | grep '^cairn/cmd/') || true; \
 	if [ -n "$$packages" ]; then go test -count=1 $$packages; fi
+
+# The page's built files are committed. Whoever has npm proves that they are what the sources build;
+# a closed registry is no reason to fail.
+.PHONY: page
+page: ## the page that is committed is what its sources build
+	$(call say,the page)
+	@if ! command -v npm >/dev/null; then echo 'skipped: npm is not here'; exit 0; fi; \
+	if ! npm --prefix rpc/web ci --silent; then echo 'skipped: the npm registry is not reachable'; exit 0; fi; \
+	cd rpc/web && npx tsc --noEmit && npx vite build --logLevel warn --outDir '$(CURDIR)/bin/web' && \
+	if ! diff -r dist '$(CURDIR)/bin/web'; then echo 'rpc/web/dist is not what the sources build: run make web and commit it' >&2; exit 1; fi
+
+.PHONY: web
+web: ## build the page's committed files (needs npm)
+	npm --prefix rpc/web ci
+	npm --prefix rpc/web run build
+
+.PHONY: web-test
+web-test: build ## the page in Chromium, with a lab that splits and heals (needs npm and /usr/bin/chromium)
+	npm --prefix rpc/web ci
+	CAIRN='$(CURDIR)/bin/cairn' npm --prefix rpc/web test
 
 # The clients come from the Go module proxy and the npm registry the first time, so this is no part
 # of make test. Without npm its client is left out.

@@ -37,6 +37,7 @@ type chronicle struct {
 	seen    map[chain.Hash]chain.Time // of the transactions kept
 	follows map[node.Peer]chain.Hash  // the last move of each
 	leaves  chain.Time                // when all branches were looked at
+	agents  map[string]string         // what peers called their programs, by name
 }
 
 // blockNote is a block as it was first heard of.
@@ -65,7 +66,7 @@ func newChronicle() *chronicle {
 	return &chronicle{
 		life: strings.ToLower(rand.Text()[:8]), agree: func(bool, chain.Time) {},
 		blocks: ring[blockNote]{most: keptBlocks}, moves: ring[moveNote]{most: keptMoves}, txs: ring[txNote]{most: keptTxs},
-		numbers: map[chain.Hash]uint64{}, seen: map[chain.Hash]chain.Time{}, follows: map[node.Peer]chain.Hash{},
+		numbers: map[chain.Hash]uint64{}, seen: map[chain.Hash]chain.Time{}, follows: map[node.Peer]chain.Hash{}, agents: map[string]string{},
 	}
 }
 

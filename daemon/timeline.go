@@ -23,6 +23,7 @@ func (r record) Timeline(cursor string) (rpc.Timeline, error) {
 	read, _ := fmt.Sscanf(cursor, c.life+".%d.%d.%d", &b, &m, &x)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.recall(t.Nodes)
 	if t.Whole = read != 3 || !c.keeps(b, m, x); t.Whole {
 		b, m, x = c.blocks.first, c.moves.first, c.txs.first
 	}
@@ -36,6 +37,20 @@ func (r record) Timeline(cursor string) (rpc.Timeline, error) {
 		t.Txs = append(t.Txs, rpc.TimelineTx{ID: n.ID, Seen: int64(n.Seen)})
 	}
 	return t, nil
+}
+
+const keptAgents = 1024
+
+// recall fills in how nodes called themselves when they were connected. mu is held.
+func (c *chronicle) recall(nodes []rpc.TimelineNode) {
+	for i := range nodes {
+		n := &nodes[i]
+		if n.Agent == "" {
+			n.Agent = c.agents[n.ID]
+		} else if len(c.agents) < keptAgents {
+			c.agents[n.ID] = n.Agent
+		}
+	}
 }
 
 // keeps tells whether nothing behind a cursor is forgotten.

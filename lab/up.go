@@ -46,7 +46,7 @@ func (l *Lab) Up(cfg Config) (*Running, error) {
 func (r *Running) start(cfg Config, i int) error {
 	n := &r.Nodes[i]
 	args := append(cfg.Program[1:len(cfg.Program):len(cfg.Program)],
-		"--network-file", r.Network, "--data-dir", n.Dir, "--rpc", n.RPC,
+		"--network-file", r.Network, "--data-dir", n.Dir, "--name", n.Name, "--rpc", n.RPC,
 		"--listen", fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", n.P2P),
 		"--listen", fmt.Sprintf("/ip4/127.0.0.1/udp/%d/quic-v1", n.P2P),
 		"--mine", "--mine-to", n.Address, "--threads", "1",

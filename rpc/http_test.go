@@ -50,7 +50,7 @@ func TestWhoMayCall(t *testing.T) {
 		"other origin":  {403, func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }},
 		"null origin":   {403, func(r *http.Request) { r.Header.Set("Origin", "null") }},
 		"cross-site":    {403, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }},
-		"GET":           {405, func(r *http.Request) { r.Method = http.MethodGet }},
+		"PUT":           {405, func(r *http.Request) { r.Method = http.MethodPut }},
 		"another path":  {404, func(r *http.Request) { r.URL.Path = "/wallet/x" }},
 	} {
 		status, answer, header := post(t, s, count, c.change)

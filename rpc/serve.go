@@ -36,7 +36,11 @@ func (s *Server) calls(w http.ResponseWriter, r *http.Request) {
 	}
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Time{}) // or it would end the call's context
-	status, answer := s.answer(visiting(r, w.Header(), long), body)
+	ctx := visiting(r, w.Header(), long)
+	if _, _, password := r.BasicAuth(); !password {
+		ctx = context.WithValue(ctx, fromPage{}, true)
+	}
+	status, answer := s.answer(ctx, body)
 	deadline(control.SetWriteDeadline, writeTimeout)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -47,7 +51,7 @@ func (s *Server) calls(w http.ResponseWriter, r *http.Request) {
 // known tells whether the caller has the password; who has not is refused.
 func (s *Server) known(w http.ResponseWriter, r *http.Request) bool {
 	user, password, _ := r.BasicAuth()
-	if s.keys.open(user, password) {
+	if s.keys.open(user, password) || s.session(r) {
 		return true
 	}
 	w.Header().Set("WWW-Authenticate", `Basic realm="jsonrpc"`)
@@ -187,6 +191,9 @@ func (s *Server) one(ctx context.Context, raw json.RawMessage) (message, json.Ra
 	known, ok := byName[m.method]
 	if !ok {
 		return m, nil, Errorf(UnknownMethod, "Method not found%s", didYouMean(m.method))
+	}
+	if byPage(ctx) && !pageCalls[m.method] {
+		return m, nil, Errorf(Misc, "the page may not ask for %s: use `cairn rpc`", m.method)
 	}
 	tokens := s.work
 	if known.slow {

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"cairn/rpc/metrics"
+	"cairn/rpc/web"
 )
 
 // Config is what a Server is made from.
@@ -56,7 +57,9 @@ type Server struct {
 	backend Backend
 	log     *slog.Logger
 	keys    keys
-	cookie  *cookie // nil if there is none
+	cookie  *cookie  // nil if there is none
+	tokens  []string // that open the page, one for each key
+	pages   http.Handler
 	hosts   hosts
 	work    chan struct{} // a token for each call that is worked on
 	slow    chan struct{} // a token for each call that waits for something
@@ -90,7 +93,7 @@ func Start(cfg Config, b Backend) (*Server, error) {
 			return nil, errors.Join(err, listener.Close())
 		}
 		user, password, _ := Cookie(cfg.Cookie).read()
-		s.keys = append(s.keys, key(user, password))
+		s.admit(user, password)
 	}
 	go s.serve()
 	return s, nil
@@ -110,9 +113,9 @@ func newServer(cfg Config, b Backend, listener net.Listener) *Server {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
 		cfg: cfg, backend: b, log: cfg.Log, hosts: newHosts(cfg.Listen), listener: listener, stop: stop,
-		work:   make(chan struct{}, orDefault(cfg.MaxCalls, 8*runtime.NumCPU())),
-		slow:   make(chan struct{}, maxSlow),
-		roll:   newRoll(),
+		work: make(chan struct{}, orDefault(cfg.MaxCalls, 8*runtime.NumCPU())),
+		slow: make(chan struct{}, maxSlow),
+		roll: newRoll(), pages: web.Handler(),
 		served: make(chan struct{}), watchers: make(chan struct{}, maxWatchers),
 	}
 	if s.log == nil {
@@ -123,7 +126,7 @@ func newServer(cfg Config, b Backend, listener net.Listener) *Server {
 		s.backend.desk = newDesk(b.Params, b.Work)
 	}
 	if cfg.User != "" {
-		s.keys = append(s.keys, key(cfg.User, cfg.Password))
+		s.admit(cfg.User, cfg.Password)
 	}
 	s.http = &http.Server{
 		Handler:           s.routes(),
@@ -137,6 +140,12 @@ func newServer(cfg Config, b Backend, listener net.Listener) *Server {
 	return s
 }
 
+// admit lets a user in, and the page that was opened in his name.
+func (s *Server) admit(user, password string) {
+	s.keys = append(s.keys, key(user, password))
+	s.tokens = append(s.tokens, pageToken(password))
+}
+
 func orDefault[T int | time.Duration](n, otherwise T) T {
 	if n == 0 {
 		return otherwise
@@ -148,6 +157,8 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", health)
 	mux.Handle("/", s.guard(http.HandlerFunc(s.calls)))
+	mux.Handle("GET /{$}", s.guard(http.HandlerFunc(s.page)))
+	mux.Handle("GET /assets/", s.guard(http.HandlerFunc(s.page)))
 	if s.backend.Events != nil {
 		mux.Handle(eventsPath, s.guard(http.HandlerFunc(s.events)))
 	}

@@ -30,6 +30,7 @@ type nodeView struct {
 	Name    string     `json:"name"`
 	PID     int        `json:"pid"`
 	RPC     string     `json:"rpc"`
+	Page    string     `json:"page,omitempty"` // opens it in a browser
 	Dir     string     `json:"data_dir"`
 	Wallet  string     `json:"wallet"`
 	Address string     `json:"address"`
@@ -63,6 +64,7 @@ func (v *view) look(ctx context.Context) []nodeView {
 	views := make([]nodeView, len(v.clients))
 	for i, n := range v.lab.Nodes {
 		views[i] = nodeView{Name: n.Name, PID: n.PID, RPC: n.RPC, Dir: n.Dir, Wallet: n.Wallet, Address: n.Address}
+		views[i].Page, _ = rpc.PageLink(n.RPC, rpc.Cookie(filepath.Join(n.Dir, cookieFile))) // none before it started
 		s, err := ask[rpc.Status](ctx, v.clients[i], "getstatus")
 		if err != nil {
 			views[i].Trouble = err.Error()
@@ -117,6 +119,10 @@ func (v *view) showStatus(cmd *cobra.Command) error {
 	return show(cmd, result, func(w io.Writer) {
 		fmt.Fprintf(w, "lab in %s\n", v.lab.Dir)
 		nodesTable(views).write(w, "")
+		fmt.Fprintf(w, "to watch in a browser, open a node's page:\n")
+		for _, n := range views {
+			fmt.Fprintf(w, "  %s  %s\n", n.Name, n.Page)
+		}
 	})
 }
 

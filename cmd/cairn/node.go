@@ -35,7 +35,7 @@ type nodeOptions struct {
 	listen, peers             []string
 	maxPeers, threads, nice   int
 	mine                      bool
-	mineTo, hashrate          string
+	mineTo, hashrate, name    string
 	rpc, rpcUser, rpcPassword string
 	stratum, metrics          string
 	discover                  []string
@@ -63,6 +63,7 @@ func nodeCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringArrayVar(&o.listen, "listen", nil, "a `MULTIADDR` to be dialled at (default TCP and QUIC at the network's port: on main and test of every address, else of loopback)")
 	f.StringArrayVar(&o.peers, "peer", nil, "the `MULTIADDR` of a peer to stay connected to")
+	f.StringVar(&o.name, "name", "", "what screens call this node: peers hear it, and it proves nothing")
 	f.IntVar(&o.maxPeers, "max-peers", p2p.DefaultMaxPeers, "peers at most")
 	f.StringSliceVar(&o.discover, "discover", nil, "`WHERE` to look for peers that nobody named: lan (mDNS) or none (default lan on main and test, else none)")
 	f.BoolVar(&o.mine, "mine", false, "search for blocks")
@@ -156,6 +157,9 @@ func serveNode(ctx context.Context, cmd *cobra.Command, o nodeOptions, dir strin
 	}
 	defer forget()
 	var others bytes.Buffer // the doors that not everybody opens
+	if link, err := rpc.PageLink(server.Addr(), rpc.Cookie(filepath.Join(dir, cookieFile))); err == nil {
+		fmt.Fprintf(&others, "  page     %s\n", link)
+	}
 	miners.greet(&others)
 	dark, err := showMetrics(&others, o.metrics, d)
 	if err != nil {
@@ -274,6 +278,14 @@ func (o nodeOptions) config(p *chain.Params, dir string) (daemon.Config, error) 
 	}
 	cfg.Pay, cfg.HasPay, err = o.payee(p, dir)
 	return cfg, err
+}
+
+// agent is what peers see of our program; a name stands behind it as in BIP14.
+func (o nodeOptions) agent() string {
+	if o.name == "" {
+		return "cairn/" + version
+	}
+	return "cairn/" + version + "(" + o.name + ")"
 }
 
 // payee is whom blocks pay. The node holds no keys: it needs an address.

@@ -19,7 +19,7 @@ const (
 func (o nodeOptions) network(p *chain.Params, dir string) (p2p.Config, error) {
 	cfg := p2p.Config{
 		Listen: o.listen, Peers: o.peers, MaxPeers: o.maxPeers,
-		Agent: "cairn/" + version,
+		Agent: o.agent(),
 		Book:  p2p.FileBook(filepath.Join(dir, peersFile)), Bans: p2p.FileBook(filepath.Join(dir, bansFile)),
 	}
 	if len(cfg.Listen) == 0 {
