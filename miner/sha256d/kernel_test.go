@@ -1,14 +1,10 @@
 package sha256d
 
 import (
-	"bytes"
-	"math/big"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/btcsuite/btcd/wire"
 )
 
 func names(kernels []Kernel) (out []string) {
@@ -138,36 +134,6 @@ func BenchmarkSearch(b *testing.B) {
 			reportRate(b)
 		})
 	}
-}
-
-// BenchmarkReference is the loop that a node's built-in miner usually has: set
-// the nonce, hash all 80 bytes twice with crypto/sha256, compare.
-func BenchmarkReference(b *testing.B) {
-	h, target := *header(b, second), Target{}
-	for i := range b.N {
-		nonce := uint32(i)
-		h[76], h[77], h[78], h[79] = byte(nonce), byte(nonce>>8), byte(nonce>>16), byte(nonce>>24)
-		if digest := Hash(&h); reaches(&digest, &target) {
-			b.Fatal("a hash of zero")
-		}
-	}
-	reportRate(b)
-}
-
-// BenchmarkBtcd is the loop of btcd's own miner (mining/cpuminer, solveBlock).
-func BenchmarkBtcd(b *testing.B) {
-	var h wire.BlockHeader
-	if err := h.Deserialize(bytes.NewReader(header(b, second)[:])); err != nil {
-		b.Fatal(err)
-	}
-	target := new(big.Int)
-	for i := range b.N {
-		h.Nonce = uint32(i)
-		if number(h.BlockHash()).Cmp(target) <= 0 {
-			b.Fatal("a hash of zero")
-		}
-	}
-	reportRate(b)
 }
 
 func reportRate(b *testing.B) {
