@@ -17,8 +17,8 @@ import (
 
 func workMethods() []method {
 	return []method{
-		slowly(define("getblocktemplate", "A block for miners to work on (BIP22, BIP23), with its coinbase. With the longpollid of an earlier one it waits for a new tip.", getBlockTemplate,
-			param{name: "template_request", kind: wish, optional: true, doc: "mode, capabilities, longpollid"})),
+		slowly(define("getblocktemplate", "A block for miners to work on (BIP22, BIP23), with its coinbase. With the longpollid of an earlier one it waits for a new tip. In mode \"proposal\" the answer is null if data, a block in hex, lacks only its proof, or why not in the words of BIP22.", getBlockTemplate,
+			param{name: "template_request", kind: wish, optional: true, doc: "mode, capabilities, longpollid, data"})),
 		slowly(define("submitblock", "Takes a found block. The answer is null, or why not in the words of BIP22.", submitBlock,
 			param{name: "hexdata", kind: text, doc: "the block's encoding in hex"},
 			param{name: "dummy", kind: anything, optional: true, doc: "ignored, as in Bitcoin Core"})),
@@ -60,6 +60,7 @@ var wish = kind{"object", "object", false, `{"rules": ["segwit"]}`, readWish}
 type templateRequest struct {
 	Mode string `json:"mode"`
 	Poll string `json:"longpollid"`
+	Data string `json:"data"` // of a proposal
 }
 
 func readWish(_ *chain.Params, name string, raw json.RawMessage) (any, error) {
@@ -68,7 +69,7 @@ func readWish(_ *chain.Params, name string, raw json.RawMessage) (any, error) {
 		return nil, wrongType(name, raw, "object")
 	}
 	if json.Unmarshal(raw, &r) != nil {
-		return nil, Errorf(WrongType, "%s: mode and longpollid must be strings", name)
+		return nil, Errorf(WrongType, "%s: mode, longpollid and data must be strings", name)
 	}
 	return r, nil
 }
@@ -115,16 +116,22 @@ type TemplateTx struct {
 	Fee     chain.Amount `json:"fee"`     // grains
 }
 
-func getBlockTemplate(c *call) (*BlockTemplate, error) {
+func getBlockTemplate(c *call) (any, error) {
+	switch w := argOr(c, 0, templateRequest{}); w.Mode {
+	case "", "template":
+		return c.blockTemplate(w.Poll)
+	case "proposal":
+		return c.propose(w.Data)
+	}
+	return nil, Errorf(InvalidParameter, "Invalid mode")
+}
+
+func (c *call) blockTemplate(poll string) (*BlockTemplate, error) {
 	d, err := c.offers()
 	if err != nil {
 		return nil, err
 	}
-	w := argOr(c, 0, templateRequest{})
-	if w.Mode != "" && w.Mode != "template" {
-		return nil, Errorf(InvalidParameter, "Invalid mode")
-	}
-	s, err := d.poll(c.ctx, w.Poll)
+	s, err := d.poll(c.ctx, poll)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +163,7 @@ func (c *call) parent(b *chain.Block) (chain.State, error) {
 func (d *desk) template(p *chain.Params, s *sheet, since uint32) *BlockTemplate {
 	b := d.issue(s)
 	return &BlockTemplate{
-		Capabilities: []string{"coinbasetxn", "longpoll"}, Rules: []string{}, Mutable: []string{"time"},
+		Capabilities: []string{"coinbasetxn", "longpoll", "proposal"}, Rules: []string{}, Mutable: []string{"time"},
 		Version: b.Header.Version, Previous: b.Header.Prev, Time: b.Header.Time, Bits: b.Header.Bits,
 		Height: b.Coinbase.Height, Target: d.target(b).String(), MinTime: since,
 		Poll: fmt.Sprintf("%v%d", b.Header.Prev, s.number), Nonces: "00000000ffffffff", MaxSize: p.MaxBlock,

@@ -414,3 +414,67 @@ func TestNoWork(t *testing.T) {
 		}
 	}
 }
+
+// A proposal is judged as the block would be, but for its proof, and changes
+// nothing.
+func TestProposals(t *testing.T) {
+	w := newShop(t)
+	s := serve(t, w.world)
+	tip := get[chain.Hash](t, s, "getbestblockhash")
+	fresh := func(change func(b *chain.Block)) *chain.Block {
+		b, err := w.Template(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for chain.CheckHeader(w.p, b.Header) == nil { // it must lack its proof
+			b.Header.Nonce++
+		}
+		change(b)
+		return b
+	}
+	rooted := func(change func(b *chain.Block)) *chain.Block {
+		return fresh(func(b *chain.Block) {
+			change(b)
+			b.Header.Root = chain.MerkleFromBranch(b.Coinbase.ID(), 0, chain.MerkleBranch(b.Leaves(), 0))
+		})
+	}
+	old := w.ledger.State
+	now := time.Unix(int64(old.Time)+w.p.Spacing, 0)
+	v, err := w.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	for name, c := range map[string]struct {
+		b    *chain.Block
+		want string
+	}{
+		"good":                {fresh(func(*chain.Block) {}), "<nil>"},
+		"rolled version":      {fresh(func(b *chain.Block) { b.Header.Version |= 1 << 20 }), "<nil>"},
+		"bad version":         {fresh(func(b *chain.Block) { b.Header.Version = 2 }), string(chain.BadVersion)},
+		"bad bits":            {fresh(func(b *chain.Block) { b.Header.Bits-- }), string(chain.BadBits)},
+		"bad root":            {fresh(func(b *chain.Block) { b.Header.Root[3] ^= 1 }), string(chain.BadRoot)},
+		"too early":           {fresh(func(b *chain.Block) { b.Header.Time = old.Time - 1 }), string(chain.TooOld)},
+		"too late":            {fresh(func(b *chain.Block) { b.Header.Time = uint32(now.Unix() + w.p.Ahead + 1) }), "time-too-new"},
+		"too much":            {rooted(func(b *chain.Block) { b.Coinbase.Outputs[0].Value *= 2 }), string(chain.BadReward)},
+		"spends a spent coin": {rooted(func(b *chain.Block) { b.Txs = append(b.Txs, w.paid) }), string(chain.MissingCoin)},
+		"of another parent":   {fresh(func(b *chain.Block) { b.Header.Prev = chain.SumHash(nil) }), "inconclusive-not-best-prevblk"},
+		"known for long":      {w.names["a2"].Block(), "duplicate"},
+		"known to be wrong":   {w.names["c2"].Block(), "duplicate-invalid"},
+		"known by its header": {w.names["h4"].Block(), "duplicate-inconclusive"},
+	} {
+		said, err := inWords(judge(w.p, v, c.b, now))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		equal(t, name, fmt.Sprint(said), c.want)
+	}
+	known := map[string]any{"mode": "proposal", "data": hex.EncodeToString(w.names["a2"].Block().Bytes())}
+	equal(t, "over RPC", get[string](t, s, "getblocktemplate", known), "duplicate")
+	equal(t, "the tip", get[chain.Hash](t, s, "getbestblockhash"), tip)
+	for _, bad := range []string{"", "zz", "00"} {
+		if a, _ := ask(t, s, "getblocktemplate", map[string]any{"mode": "proposal", "data": bad}); a.Error == nil || a.Error.Code != Decoding {
+			t.Errorf("data %q: %s, %v", bad, a.Result, a.Error)
+		}
+	}
+}
