@@ -82,6 +82,7 @@ func newMiningWorld(b *testing.B) *miningWorld {
 	w.all.Go(func() { w.payments() })
 	w.all.Go(func() { w.questions() })
 	w.all.Go(func() { w.notices(door) })
+	w.all.Go(func() { w.templates() })
 	w.all.Go(func() { w.blocks(w.miner) })
 	w.all.Go(func() { w.blocks(w.rival) })
 	return w
@@ -253,6 +254,17 @@ func (w *miningWorld) blocks(n *miningNode) {
 	}
 }
 
+// templates notes when a long poll brings a template on a new tip.
+func (w *miningWorld) templates() {
+	var last rpc.BlockTemplate
+	for w.life.Err() == nil {
+		ask := map[string]any{"capabilities": []string{"coinbasetxn", "longpoll"}, "longpollid": last.Poll}
+		if err := w.miner.Call(w.life, "getblocktemplate", &last, ask); err == nil {
+			w.clock.has("longpoll", last.Previous)
+		}
+	}
+}
+
 // notices notes when the Stratum door tells of which tip.
 func (w *miningWorld) notices(door string) {
 	conn, err := net.Dial("tcp", door)
@@ -316,19 +328,31 @@ func (s *stopwatch) has(who string, tip chain.Hash) {
 	}
 }
 
-// report tells the median and the 99th hundredth of all times, in milliseconds. A
-// block of the rival is one that the rival told of first.
-func (s *stopwatch) report(b *testing.B) {
+// compare takes the times from a new tip, when the first of its own node told of
+// it, to the long poll and to notify; and those from a peer's block, when the peer
+// told of it, to our node's word.
+func (s *stopwatch) compare() {
 	for _, at := range s.tips {
-		rival, miner, notify := at["rival"], at["miner"], at["notify"]
-		if rival.IsZero() || miner.IsZero() || !rival.Before(miner) {
-			continue
+		first := at["miner"]
+		for _, who := range []string{"notify", "longpoll"} {
+			if t := at[who]; first.IsZero() || !t.IsZero() && t.Before(first) {
+				first = t
+			}
 		}
-		s.took("block-of-peer", miner.Sub(rival))
-		if !notify.IsZero() {
-			s.took("block-of-peer-to-notify", notify.Sub(rival))
+		for _, who := range []string{"notify", "longpoll"} {
+			if t := at[who]; !t.IsZero() {
+				s.took("tip-to-"+who, t.Sub(first))
+			}
+		}
+		if rival, miner := at["rival"], at["miner"]; !rival.IsZero() && rival.Before(miner) {
+			s.took("block-of-peer", miner.Sub(rival))
 		}
 	}
+}
+
+// report tells the median and the 99th hundredth of all times, in milliseconds.
+func (s *stopwatch) report(b *testing.B) {
+	s.compare()
 	for what, list := range s.times {
 		slices.Sort(list)
 		b.Logf("%s: %d measured, the longest %v", what, len(list), list[len(list)-1])
