@@ -177,7 +177,7 @@ func sameTip(players ...*player) func() bool {
 }
 
 // hard is a network on which nobody here finds a block.
-func hard(t *testing.T) *chain.Params {
+func hard(t testing.TB) *chain.Params {
 	t.Helper()
 	p := chain.DevLike("hard", chain.NewGenesis(uint32(time.Now().Unix()), 0x1900ffff, "a test", chain.PrefundedOutputs()))
 	p.Maturity = 1
@@ -195,7 +195,7 @@ func quick(t *testing.T) *chain.Params {
 	return checked(t, chain.DevLike("quick", g))
 }
 
-func checked(t *testing.T, p *chain.Params) *chain.Params {
+func checked(t testing.TB, p *chain.Params) *chain.Params {
 	t.Helper()
 	p, err := chain.NewParams(p)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 // Where events are told, and to how many.
 const (
 	eventsPath  = "/events"
-	maxWatchers = 256
+	maxWatchers = 1024
 	maxTold     = 10_000   // events kept to resume from
 	maxToldSize = 8 << 20  // bytes of them
 	oneWrite    = 64 << 10 // bytes of events written at once, before the last of them
