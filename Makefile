@@ -15,6 +15,8 @@ VERSION  := $(or $(shell git describe --tags --always --dirty 2>/dev/null),dev)
 BUILD    := go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 TOOLS    := bin/tools
 FUZZTIME ?= 20s
+DURATION ?= 3m
+REPORTS  ?= bin/reports
 BENCH    ?= .
 TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 # One target of each system is enough for every change; `make cross` builds all of them.
@@ -164,6 +166,11 @@ cross: go ## bin/cross/: the program for every system
 .PHONY: bench
 bench: go ## benchmarks; BENCH=regexp chooses
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+.PHONY: soak
+soak: go ## five nodes in use for DURATION: what they need must not grow; REPORTS holds figures and plot
+	go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./cmd/cairn/ordeal -soak $(DURATION) -out '$(abspath $(REPORTS))'
+	go -C tools run ./plot '$(abspath $(REPORTS))/soak.csv' '$(abspath $(REPORTS))/soak.png'
 
 .PHONY: fuzz
 fuzz: go ## every fuzz target for FUZZTIME each

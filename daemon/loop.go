@@ -24,6 +24,7 @@ type loop struct {
 	looks chan func(now chain.Time) // these only look at the node: they are served during commits too
 	ended chan struct{}
 	last  chain.Time // owned by run
+	steps steps
 
 	mu    sync.Mutex
 	moved chan struct{} // closed, and replaced, when the best chain moves
@@ -50,11 +51,20 @@ func (l *loop) run(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
-			call(l.now())
+			l.serve(call)
 		case look := <-l.looks:
-			look(l.now())
+			l.serve(look)
 		}
 	}
+}
+
+// serve is where all that concerns the node happens: how long it takes is how
+// long others wait.
+func (l *loop) serve(call func(chain.Time)) {
+	began := time.Now()
+	call(l.now())
+	end := time.Now()
+	l.steps.took(end.Sub(began), end)
 }
 
 // meanwhile runs work, which does not touch the node, and serves looks until it

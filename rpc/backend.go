@@ -186,4 +186,5 @@ type Control interface {
 	Version() string
 	Warnings() []string // what the person who runs the node should know
 	Reorgs() Reorgs
+	Load() Load
 }

@@ -10,6 +10,7 @@ func controlMethods() []method {
 	return []method{
 		define("getstatus", "The node at a glance.", getStatus),
 		define("uptime", "Seconds since the node started.", uptime),
+		define("getload", "What the process carries, and how long the node was busy with one thing at the most.", getLoad),
 		define("help", "All methods, or one of them in full.", help,
 			param{name: "command", kind: text, optional: true, doc: "a method's name", example: "getblock"}),
 		define("stop", "Stops the node.", stop),
@@ -83,6 +84,16 @@ func warnings(control Control) []string {
 func warning(control Control) string { return strings.Join(warnings(control), "; ") }
 
 func uptime(c *call) (int64, error) { return int64(c.Control.Uptime().Seconds()), nil }
+
+// Load is the result of getload.
+type Load struct {
+	Goroutines int     `json:"goroutines"`
+	Heap       uint64  `json:"heap"`         // bytes of Go's objects, those not yet collected among them
+	LockWait   float64 `json:"lock_wait"`    // seconds that goroutines waited for locks since the start, summed over all
+	Longest    float64 `json:"longest_step"` // seconds of the node's longest step in this minute and the one before: nobody else is served meanwhile
+}
+
+func getLoad(c *call) (Load, error) { return c.Control.Load(), nil }
 
 func stop(c *call) (string, error) {
 	c.Control.Stop()

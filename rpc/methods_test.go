@@ -509,6 +509,7 @@ func TestControl(t *testing.T) {
 		}
 	}
 	equal(t, "uptime", get[int](t, s, "uptime"), 90)
+	equal(t, "load", string(get[json.RawMessage](t, s, "getload")), `{"goroutines":7,"heap":1048576,"lock_wait":0.5,"longest_step":0.025}`)
 	if said := get[string](t, s, "stop"); !w.stopped || said == "" {
 		t.Error("stop did not stop")
 	}

@@ -608,6 +608,7 @@ func (w *world) Uptime() time.Duration { return 90 * time.Second }
 func (w *world) Version() string       { return "v1.2.3-4-gabcdef" }
 func (w *world) Warnings() []string    { return []string{"peer \x1b[31mX says no"} }
 func (w *world) Reorgs() Reorgs        { return Reorgs{Count: 1, Deepest: 2} }
+func (w *world) Load() Load            { return Load{Goroutines: 7, Heap: 1 << 20, LockWait: 0.5, Longest: 0.025} }
 
 func (w *world) SavePool(context.Context) (string, error) { return "/somewhere", w.saved }
 
