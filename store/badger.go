@@ -1,11 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -71,16 +73,15 @@ func openMarked(c Config, l *lock) (*Badger, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !m.Beginning {
-		if err := inspect(c); err != nil {
-			return nil, err
-		}
+	if err := prepare(c, &m); err != nil {
+		return nil, err
 	}
-	db, err := openDatabase(c)
+	said := &complaints{log: c.Log}
+	db, err := openDatabase(c, said)
 	if err != nil {
 		return nil, err
 	}
-	b, err := openMarkedBook(c, m, &badgerDisk{db, l, discOf(c)})
+	b, err := openMarkedBook(c, m, &badgerDisk{db, l, discOf(c), said})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -97,8 +98,13 @@ func openMarkedBook(c Config, m marker, d *badgerDisk) (*book, error) {
 	if err != nil {
 		return nil, inFolder(err, c.Dir)
 	}
-	if m.Beginning {
-		m.Beginning = false
+	if !m.Beginning {
+		if err := b.checkReadable(m.Suspect); err != nil {
+			return nil, damage(c.Dir, "what was written last", err)
+		}
+	}
+	if m.Beginning || m.Suspect {
+		m.Beginning, m.Suspect = false, false
 		err = writeMark(c, m)
 	}
 	return b, err
@@ -135,7 +141,9 @@ func badgerOptions(c Config) badger.Options {
 		WithBaseTableSize(8 << 20).
 		WithBaseLevelSize(32 << 20).
 		WithMetricsEnabled(false). // they are global to the process
-		WithLogger(logger(c.Log))
+		WithChecksumVerificationMode(options.OnBlockRead).
+		WithVerifyValueChecksum(true).
+		WithLogger(nil)
 }
 
 // memTable is so large that one transaction, which may take 15 % of it, holds the
@@ -146,29 +154,41 @@ func memTable(maxBlock int) int64 {
 	return 64 << 20 * max(1, int64(maxBlock+megabyte-1)/megabyte)
 }
 
-// logger bridges Badger's log.
-func logger(log func(slog.Level, string)) badger.Logger {
-	if log == nil {
-		return nil
+// complaints hear Badger's log. Some faults Badger tells nowhere else: it takes a
+// value log that could not be synced for written.
+type complaints struct {
+	log   func(slog.Level, string) // nil: nobody listens
+	first atomic.Pointer[string]   // what went wrong first
+}
+
+// fault is what went wrong in the database, if anything did.
+func (c *complaints) fault() error {
+	if text := c.first.Load(); text != nil {
+		return fmt.Errorf("the database failed: %s", *text)
 	}
-	return bridge(log)
+	return nil
 }
 
-type bridge func(slog.Level, string)
-
-func (b bridge) say(l slog.Level, format string, args []any) {
-	b(l, strings.TrimSpace(fmt.Sprintf(format, args...)))
+func (c *complaints) say(l slog.Level, format string, args []any) {
+	text := strings.TrimSpace(fmt.Sprintf(format, args...))
+	if l >= slog.LevelError {
+		c.first.CompareAndSwap(nil, &text)
+	}
+	if c.log != nil {
+		c.log(l, text)
+	}
 }
 
-func (b bridge) Errorf(format string, args ...any)   { b.say(slog.LevelError, format, args) }
-func (b bridge) Warningf(format string, args ...any) { b.say(slog.LevelWarn, format, args) }
-func (b bridge) Infof(format string, args ...any)    { b.say(slog.LevelInfo, format, args) }
-func (b bridge) Debugf(format string, args ...any)   { b.say(slog.LevelDebug, format, args) }
+func (c *complaints) Errorf(format string, args ...any)   { c.say(slog.LevelError, format, args) }
+func (c *complaints) Warningf(format string, args ...any) { c.say(slog.LevelWarn, format, args) }
+func (c *complaints) Infof(format string, args ...any)    { c.say(slog.LevelInfo, format, args) }
+func (c *complaints) Debugf(format string, args ...any)   { c.say(slog.LevelDebug, format, args) }
 
 type badgerDisk struct {
 	db   *badger.DB
 	lock *lock
 	disc disc
+	said *complaints
 }
 
 // close leaves a database without room as a crash would: closing writes tables.
@@ -195,9 +215,10 @@ func (d *badgerDisk) hold() (snapshot, func()) {
 }
 
 // write is one transaction: a crash before its sync leaves all as it was, a
-// crash after it leaves the whole batch.
+// crash after it leaves the whole batch. Once the database has failed nothing more
+// is written: what it holds then is for the next open to tell.
 func (d *badgerDisk) write(b *batch) error {
-	if err := d.disc.least(keptRoom); err != nil {
+	if err := cmp.Or(d.said.fault(), d.disc.least(keptRoom)); err != nil {
 		return err
 	}
 	err := d.db.Update(func(txn *badger.Txn) error {
@@ -210,6 +231,9 @@ func (d *badgerDisk) write(b *batch) error {
 	})
 	if errors.Is(err, badger.ErrTxnTooBig) {
 		return fmt.Errorf("a step of %d entries and %d bytes: %w", b.weight.entries, b.weight.bytes, err)
+	}
+	if err == nil {
+		err = d.said.fault()
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/dgraph-io/badger/v4"
@@ -61,47 +62,82 @@ func parseMark(dir string, raw []byte) (m marker, err error) {
 }
 
 // openDatabase opens Badger, which panics at some damage.
-func openDatabase(c Config) (db *badger.DB, err error) {
+func openDatabase(c Config, said *complaints) (db *badger.DB, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = damage(c.Dir, fmt.Sprintf("the database gave up: %v", r), nil)
 		}
 	}()
-	if db, err = badger.Open(badgerOptions(c)); err != nil {
+	if db, err = badger.Open(badgerOptions(c).WithLogger(said)); err != nil {
 		return nil, damage(c.Dir, "the database does not open", err)
 	}
 	return db, nil
 }
 
+// prepare makes the folder one that Badger opens as we want it, or tells why not.
+func prepare(c Config, m *marker) error {
+	if m.Beginning { // nothing was acknowledged: whatever a crash left of a first open goes
+		return restart(c)
+	}
+	l := look{dir: c.Dir, folder: filepath.Join(c.Dir, databaseFolder), suspect: m.Suspect}
+	if err := l.inspect(badgerOptions(c)); err != nil {
+		return err
+	}
+	if len(l.hollow) == 0 {
+		return nil
+	}
+	// The mark comes first: a second open must not take for whole what this one finds lacking.
+	if m.Suspect = m.Suspect || l.lostLog(); m.Suspect {
+		if err := writeMark(c, *m); err != nil {
+			return err
+		}
+	}
+	return l.sweep()
+}
+
+func restart(c Config) error {
+	folder := filepath.Join(c.Dir, databaseFolder)
+	err := os.RemoveAll(folder)
+	if err == nil {
+		err = os.Mkdir(folder, 0o700)
+	}
+	if err != nil {
+		return fmt.Errorf("begin the chain: %w", err)
+	}
+	syncFolder(c.Dir)
+	return nil
+}
+
 // inspect reads the database's files before Badger does. Badger begins anew
 // where its manifest is missing, deletes the tables that a cut one no longer
 // names, and takes the process down over a table it cannot read.
-func inspect(c Config) error {
-	l := look{dir: c.Dir, folder: filepath.Join(c.Dir, databaseFolder)}
+func (l *look) inspect(o badger.Options) error {
 	if err := l.list(); err != nil {
-		return damage(c.Dir, "the folder", err)
+		return damage(l.dir, "the folder", err)
 	}
-	if err := l.readManifest(badgerOptions(c)); err != nil {
-		return damage(c.Dir, badger.ManifestFilename, err)
+	if err := l.readManifest(o); err != nil {
+		return damage(l.dir, badger.ManifestFilename, err)
 	}
 	if _, err := badger.OpenKeyRegistry(badger.KeyRegistryOptions{Dir: l.folder, ReadOnly: true}); err != nil {
-		return damage(c.Dir, badger.KeyRegistryFileName, err)
+		return damage(l.dir, badger.KeyRegistryFileName, err)
+	}
+	if l.logs == 0 && !l.suspect {
+		return damage(l.dir, "the value log is missing", nil)
 	}
 	newest, err := l.checkNamed()
 	if err != nil {
 		return err
 	}
-	if err := l.checkStray(newest); err != nil {
-		return err
-	}
-	return l.checkLogs()
+	return l.checkStray(newest)
 }
 
 // look is what inspect found.
 type look struct {
 	dir, folder string
+	suspect     bool             // a value log was taken away before
 	tables      map[uint64]int64 // size in bytes of each table that is there
-	logs        map[uint64]int64 // and of each value log
+	logs        int              // value logs, hollow ones among them
+	hollow      []string         // logs that are empty
 	live        bool             // a memory table was left by a crash
 	named       map[uint64]badger.TableManifest
 }
@@ -111,23 +147,33 @@ func (l *look) list() error {
 	if err != nil {
 		return err
 	}
-	l.tables, l.logs = map[uint64]int64{}, map[uint64]int64{}
+	l.tables = map[uint64]int64{}
 	for _, f := range files {
 		info, err := f.Info()
 		if err != nil {
 			return err
 		}
-		id, kind := numbered(f.Name())
-		switch kind {
-		case ".sst":
-			l.tables[id] = info.Size()
-		case ".vlog":
-			l.logs[id] = info.Size()
-		case ".mem":
-			l.live = l.live || info.Size() > logHeader
-		}
+		l.add(f.Name(), info.Size())
 	}
 	return nil
+}
+
+func (l *look) add(name string, size int64) {
+	id, kind := numbered(name)
+	switch kind {
+	case ".sst":
+		l.tables[id] = size
+		return
+	case valueLog:
+		l.logs++
+	case ".mem":
+		l.live = l.live || size > logHeader
+	default:
+		return
+	}
+	if size == 0 {
+		l.hollow = append(l.hollow, name)
+	}
 }
 
 func (l *look) readManifest(o badger.Options) error {
@@ -162,10 +208,11 @@ func (l *look) checkNamed() (newest uint64, err error) {
 
 // checkStray looks at the tables that the manifest does not name. A crash leaves
 // such, and Badger deletes them: what a compaction read or was about to write,
-// which holds nothing newer than the named tables do, and at most one that was
-// just written from a memory table, which then is still there.
+// which holds nothing newer than the named tables do, and what was just written
+// from a memory table, which then is still there. A second crash may leave that
+// twice.
 func (l *look) checkStray(newest uint64) error {
-	newer := 0
+	written := map[uint64]bool{} // newest versions: each of another memory table
 	for id := range l.tables {
 		if _, named := l.named[id]; named {
 			continue
@@ -174,27 +221,79 @@ func (l *look) checkStray(newest uint64) error {
 		if err != nil || version <= newest { // one half written holds nothing to lose
 			continue
 		}
-		if newer++; newer > 1 || !l.live {
+		if written[version] = true; len(written) > 1 || !l.live {
 			return damage(l.dir, fmt.Sprintf("%s does not name %s", badger.ManifestFilename, tableName(id)), nil)
 		}
 	}
 	return nil
 }
 
-// checkLogs refuses value logs without a header: Badger would make them anew.
-// Only a crash leaves one, and then it is the last.
-func (l *look) checkLogs() error {
-	if len(l.logs) == 0 {
-		return damage(l.dir, "the value log is missing", nil)
-	}
-	last := uint64(0)
-	for id := range l.logs {
-		last = max(last, id)
-	}
-	for id, size := range l.logs {
-		if size < logHeader && (id != last || !l.live) {
-			return damage(l.dir, fmt.Sprintf("%06d.vlog is empty", id), nil)
+// lostLog tells whether a value log is empty.
+func (l *look) lostLog() bool {
+	return slices.ContainsFunc(l.hollow, func(name string) bool { return filepath.Ext(name) == valueLog })
+}
+
+// sweep removes empty logs. A crash leaves one between its making and its first
+// byte, or between its last and its end; Badger would refuse it once, and then
+// take it for a good one.
+func (l *look) sweep() error {
+	for _, name := range l.hollow {
+		if err := os.Remove(filepath.Join(l.folder, name)); err != nil {
+			return fmt.Errorf("remove what a crash left: %w", err)
 		}
+	}
+	syncFolder(l.folder)
+	return nil
+}
+
+// newestBlocks are read whole when a store is opened: what was written last is
+// what a torn log lacks.
+const newestBlocks = 16
+
+// checkReadable reads the end of the chain, or all of it and of its branches.
+func (b *book) checkReadable(all bool) error {
+	return b.disk.view(func(s snapshot) error {
+		if all {
+			return readAll(s)
+		}
+		e, err := tipOf(s)
+		for n := 0; err == nil && n < newestBlocks && e.State.Height > 0; n++ {
+			if err = readBlock(s, e.State.ID); err == nil {
+				e, err = entryOf(s, e.Header.Prev)
+			}
+		}
+		return err
+	})
+}
+
+func readBlock(s snapshot, id chain.Hash) error {
+	if _, err := bodyOf(s, id); err != nil {
+		return fmt.Errorf("block %v: %w", id, err)
+	}
+	raw, err := find(s, keyDiff(id))
+	if err == nil {
+		_, err = decodeDiff(id, raw)
+	}
+	if err != nil {
+		return fmt.Errorf("what block %v did: %w", id, err)
+	}
+	return nil
+}
+
+func readAll(s snapshot) error {
+	err := s.each(span{prefix: []byte{kindBody}}, func(key, raw []byte) error {
+		_, err := chain.Remembered(chain.Hash(key[1:]), raw)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("blocks: %w", err)
+	}
+	err = s.each(span{prefix: []byte{kindDiff}}, func(key, raw []byte) error {
+		_, err := decodeDiff(chain.Hash(key[1:]), raw)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("what blocks did: %w", err)
 	}
 	return nil
 }

@@ -129,7 +129,6 @@ func TestDamageIsRefusedUntouched(t *testing.T) {
 		"registry zeros":         {"chain/KEYREGISTRY", zeros},
 		"registry empty":         {"chain/KEYREGISTRY", none},
 		"value log missing":      {"chain/*.vlog", nil},
-		"value log empty":        {"chain/*.vlog", none},
 		"mark empty":             {markFile, none},
 		"mark half":              {markFile, half},
 		"mark of nothing":        {markFile, text("{}")},
@@ -175,14 +174,55 @@ func refused(t *testing.T, p *chain.Params, dir string) {
 
 // What only Badger sees is told with the same advice.
 func TestDamageThatBadgerSees(t *testing.T) {
-	p, dir := chaintest.Easy(), t.TempDir()
-	if _, err := mark(Config{Dir: dir, Params: p}); err != nil {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, databaseFolder), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, databaseFolder, "MANIFEST"), []byte("dear"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, p, dir)
+	_, err := openDatabase(Config{Dir: dir, Params: chaintest.Easy()}, &complaints{})
+	var damaged *DamageError
+	if !errors.As(err, &damaged) {
+		t.Errorf("got %v, want a *DamageError", err)
+	}
+}
+
+// What a crash leaves of a first open is thrown away: nothing was acknowledged.
+func TestBrokenBeginningBeginsAgain(t *testing.T) {
+	p, dir := chaintest.Easy(), t.TempDir()
+	if _, err := mark(Config{Dir: dir, Params: p}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"MANIFEST", "KEYREGISTRY", "00001.mem", "000001.vlog"} {
+		if err := os.WriteFile(filepath.Join(dir, databaseFolder, name), []byte("d"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	newWorld(p, 1).compare(t, openBadger(t, p, dir))
+}
+
+// A crash leaves logs empty, at their beginning and at their end. If one of them
+// was full of blocks, somebody else emptied it, and that is told each time.
+func TestEmptyLogs(t *testing.T) {
+	p := chaintest.Easy()
+	whole, w := stopped(t, p)
+	for _, name := range []string{"00001.mem", "00009.mem", "000009.vlog"} {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(whole)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, databaseFolder, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			s := openBadger(t, p, dir)
+			w.compare(t, s)
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
 // A database without a chain, where there was one, is not given a genesis.
@@ -193,7 +233,7 @@ func TestLostGenesisIsNotWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := openDatabase(c)
+	db, err := openDatabase(c, &complaints{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,19 +298,23 @@ func TestTableLeftBesideItsMemory(t *testing.T) {
 	listen(lines, 9, func() { kill(t, c) })
 	_ = c.Wait() // says that it was killed
 	whole, _ := stopped(t, p)
-	raw, err := os.ReadFile(first(t, whole, "chain/*.sst"))
-	if err != nil {
-		t.Fatal(err)
+	tables, _ := filepath.Glob(filepath.Join(whole, "chain/*.sst"))
+	if len(tables) != 2 {
+		t.Fatalf("%d tables, want two of different age", len(tables))
 	}
-	for _, name := range []string{"000001.sst", "000002.sst"} {
-		if err := os.WriteFile(filepath.Join(dir, databaseFolder, name), raw, 0o600); err != nil {
+	put := func(name, from string) {
+		raw, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, databaseFolder, name), raw, 0o600)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
+	put("000001.sst", tables[0])
+	put("000002.sst", tables[1])
 	refused(t, p, dir)
-	if err := os.Remove(filepath.Join(dir, databaseFolder, "000002.sst")); err != nil {
-		t.Fatal(err)
-	}
+	put("000002.sst", tables[0]) // the same memory table was written twice
 	s := openBadger(t, p, dir)
 	load(t, p, s, 0).compare(t, s)
 }

@@ -32,6 +32,10 @@ type marker struct {
 	// Beginning says that the genesis may not be on disk yet. It is gone before
 	// anything else is written.
 	Beginning bool `json:"beginning,omitempty"`
+
+	// Suspect says that a value log was found empty and taken away: either a crash
+	// left it so, or blocks were in it. It is gone once all of them were read.
+	Suspect bool `json:"suspect,omitempty"`
 }
 
 // ForeignError says that a folder holds files and none of ours.

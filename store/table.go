@@ -21,6 +21,9 @@ import (
 // logHeader is how many bytes each of Badger's logs begins with.
 const logHeader = 20
 
+// valueLog is how the names of value logs end.
+const valueLog = ".vlog"
+
 // wholeTables is up to how many bytes all tables together are read whole before
 // they are opened; of more, only the indexes and the blocks that Badger reads
 // itself when it opens them.
