@@ -11,6 +11,7 @@ import (
 	"cairn/chain"
 	"cairn/mempool"
 	"cairn/node"
+	"cairn/store"
 )
 
 // What waits is kept in the store, under numbered names that leave no gap: the
@@ -160,38 +161,63 @@ func (k *keeper) take(i int, ids []chain.Hash) {
 func (d *Daemon) place() (int, error) {
 	k := &d.keep
 	found := -1
+	var fault error
 	err := d.loop.do(d.life, func(chain.Time) {
-		for tries := 0; tries < min(8, len(k.places)) && found < 0; tries++ {
+		for tries := 0; tries < min(8, len(k.places)) && found < 0 && fault == nil; tries++ {
 			k.next = (k.next + 1) % len(k.places)
-			if settled(d.loop.node, k.places[k.next]) {
+			var yes bool
+			if yes, fault = d.settled(k.places[k.next]); yes {
 				found = k.next
 			}
 		}
 	})
 	switch {
-	case err != nil || found >= 0:
-		return found, err
+	case err != nil || fault != nil || found >= 0:
+		return found, errors.Join(err, fault)
 	case len(k.places) == maxPieces:
 		return 0, errors.New("too many payments of our own wait")
 	}
 	return len(k.places), nil
 }
 
-// settled tells whether none of these can come to wait again.
-func settled(n *node.Node, ids []chain.Hash) bool {
+// settled tells whether none of these can come to wait again. The store knows
+// where they are confirmed; the pool's memory ends with the process. It is called
+// in the loop: nothing moves meanwhile.
+func (d *Daemon) settled(ids []chain.Hash) (bool, error) {
+	s, err := d.cfg.Store.Reader()
+	if err != nil {
+		return false, err
+	}
+	defer s.Close()
 	for _, id := range ids {
-		if n.Mempool().Has(id) {
-			return false
+		if d.loop.node.Mempool().Has(id) {
+			return false, nil
 		}
-		f, ok := n.Mempool().Fate(id)
-		if !ok || f.Reason != mempool.Confirmed {
-			continue
-		}
-		if e, ok := n.Entry(f.Block); ok && n.Best().Height < e.State.Height+buried {
-			return false
+		height, confirmed, err := confirmedAt(s, id)
+		if err != nil || confirmed && d.loop.node.Best().Height < height+buried {
+			return false, err
 		}
 	}
-	return true
+	return true, nil
+}
+
+// confirmedAt is the height of the best chain's block that holds a transaction.
+func confirmedAt(s *store.Reader, tx chain.Hash) (height uint64, ok bool, err error) {
+	blocks, err := s.TxBlocks(tx)
+	for _, id := range blocks {
+		e, err := s.Entry(id)
+		if err != nil {
+			return 0, false, err
+		}
+		at, err := s.At(e.State.Height)
+		if err == nil && at == id {
+			return e.State.Height, true, nil
+		}
+		if err != nil && !errors.Is(err, node.ErrUnknown) {
+			return 0, false, err
+		}
+	}
+	return 0, false, err
 }
 
 func (d *Daemon) keepNow() error {

@@ -191,3 +191,27 @@ func forget(t *testing.T, s daemon.Store, name string) {
 		t.Fatal(fmt.Errorf("%s: %w", name, err))
 	}
 }
+
+// A payment that was confirmed in an earlier life may come to wait again: the next
+// payment of our own must not take its place on disk.
+func TestConfirmedPaymentKeepsItsPlaceOverRestarts(t *testing.T) {
+	p := chain.Regtest()
+	cfg := config(t, p)
+	a := begin(t, cfg)
+	first, second := pay(p, 0, 1000, 1), pay(p, 1, 1000, 1)
+	a.submit(first)
+	block := a.generate(1)[0]
+
+	b := begin(t, cfg) // as if a had been killed
+	b.submit(second)
+	if err := b.Branches.Invalidate(t.Context(), block); err != nil {
+		t.Fatal(err)
+	}
+
+	c := begin(t, cfg)
+	for name, tx := range map[string]*chain.Tx{"first": first, "second": second} {
+		if !owns(c, tx) {
+			t.Errorf("the %s payment is lost", name)
+		}
+	}
+}
