@@ -15,6 +15,7 @@ VERSION  := $(or $(shell git describe --tags --always --dirty 2>/dev/null),dev)
 BUILD    := go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 TOOLS    := bin/tools
 FUZZTIME ?= 20s
+ROUNDS   ?= 200
 DURATION ?= 3m
 REPORTS  ?= bin/reports
 BENCH    ?= .
@@ -166,6 +167,10 @@ cross: go ## bin/cross/: the program for every system
 .PHONY: bench
 bench: go ## benchmarks; BENCH=regexp chooses
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+.PHONY: kill
+kill: go ## a node killed ROUNDS times at chosen calls on the disk; REPORTS holds the table
+	go test -count=1 -timeout 0 -run '^TestKill$$' ./cmd/cairn/ordeal -rounds $(ROUNDS) -out '$(abspath $(REPORTS))'
 
 .PHONY: soak
 soak: go ## five nodes in use for DURATION: what they need must not grow; REPORTS holds figures and plot

@@ -245,6 +245,7 @@ var testTools = reasons{
 	"github.com/btcsuite/btcd":              "an independent reading of Bitcoin's formats",
 	"github.com/prometheus/client_golang":   "reads what was counted",
 	"github.com/santhosh-tekuri/jsonschema": "holds a document against its published schema",
+	"golang.org/x/sys/unix":                 "stops a process at the calls that a crash would tear",
 }
 
 // Nobody looks away: whatever the tree holds, it holds by the law.

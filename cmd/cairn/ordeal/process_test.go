@@ -59,6 +59,9 @@ func program(t *testing.T) string {
 }
 
 func TestMain(m *testing.M) {
+	if launched() {
+		return
+	}
 	code := m.Run()
 	_ = os.RemoveAll(workshop)
 	os.Exit(code)
@@ -160,12 +163,6 @@ func (p *peer) answers(ended <-chan struct{}) {
 
 // kill is kill -9.
 func (p *peer) kill() { p.end(syscall.SIGKILL) }
-
-// stop is what a service's owner does.
-func (p *peer) stop() error {
-	p.end(syscall.SIGTERM)
-	return p.err
-}
 
 func (p *peer) end(signal syscall.Signal) {
 	if p.cmd == nil {

@@ -143,7 +143,7 @@ func (s *soak) running() (list []*peer) {
 func (s *soak) pay() {
 	list := s.running()
 	to, i := list[s.rnd.IntN(len(list))], s.rnd.IntN(len(s.payer.lanes))
-	if _, err := s.payer.offer(i, to); err != nil && !refused(err) {
+	if err := s.payer.offer(i, to); err != nil && !refused(err) {
 		s.t.Fatalf("%s: %v\n%s", to.name, err, tail(to.log()))
 	}
 }
