@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,10 +19,13 @@ func mineBenchCommand() *cobra.Command {
 		Long: "Searches nonces with every kernel that this machine can run and that passed its\n" +
 			"self-test, on one thread and on all of them. A family is 16 headers that differ in\n" +
 			"rolled version bits (BIP320) alone, searched together. A node uses what is fastest.",
-		Args: words(),
-		RunE: mineBench,
+		Example: "  cairn mine bench --kernel \"avx512 family\" --threads 1 --seconds 10",
+		Args:    words(),
+		RunE:    mineBench,
 	}
 	cmd.Flags().Float64("seconds", 1, "how long each measurement takes")
+	cmd.Flags().Int("threads", 0, "on how many `THREADS` (default on one, and on one for each core)")
+	cmd.Flags().String("kernel", "", "only the kernel of this `NAME`")
 	return cmd
 }
 
@@ -33,12 +37,9 @@ type kernelRate struct {
 }
 
 func mineBench(cmd *cobra.Command, _ []string) error {
-	seconds, err := cmd.Flags().GetFloat64("seconds")
+	seconds, threads, list, err := benchPlan(cmd)
 	if err != nil {
 		return err
-	}
-	if !(seconds > 0 && seconds <= 3600) {
-		return misused(cmd, "--seconds %v: give a time above 0 and up to an hour", seconds)
 	}
 	for _, err := range sha256d.Rejected() {
 		fmt.Fprintf(cmd.ErrOrStderr(), "cairn: left out: %v\n", err)
@@ -47,14 +48,14 @@ func mineBench(cmd *cobra.Command, _ []string) error {
 		Kernels []kernelRate `json:"kernels"`
 	}
 	note := notes(cmd)
-	for _, way := range ways(sha256d.Kernels()) {
-		for _, threads := range threadCounts(runtime.GOMAXPROCS(0)) {
-			note(fmt.Sprintf("%s on %s …", way.name, count(threads, "thread", "threads")))
-			rate := miner.Rate(cmd.Context(), way.kernel, way.wide, threads, time.Duration(seconds*float64(time.Second)))
+	for _, way := range list {
+		for _, n := range threads {
+			note(fmt.Sprintf("%s on %s …", way.name, count(n, "thread", "threads")))
+			rate := miner.Rate(cmd.Context(), way.kernel, way.wide, n, time.Duration(seconds*float64(time.Second)))
 			if err := cmd.Context().Err(); err != nil {
 				return err
 			}
-			result.Kernels = append(result.Kernels, kernelRate{way.name, threads, rate / 1e6})
+			result.Kernels = append(result.Kernels, kernelRate{way.name, n, rate / 1e6})
 		}
 	}
 	return show(cmd, result, func(out io.Writer) {
@@ -65,6 +66,44 @@ func mineBench(cmd *cobra.Command, _ []string) error {
 		}
 		t.write(out, "")
 	})
+}
+
+// benchPlan is what to measure: for how long each, on how many threads, and what.
+func benchPlan(cmd *cobra.Command) (seconds float64, threads []int, list []way, err error) {
+	if seconds, err = cmd.Flags().GetFloat64("seconds"); err != nil {
+		return 0, nil, nil, err
+	}
+	if !(seconds > 0 && seconds <= 3600) {
+		return 0, nil, nil, misused(cmd, "--seconds %v: give a time above 0 and up to an hour", seconds)
+	}
+	n, err := cmd.Flags().GetInt("threads")
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	if n < 0 || n > miner.MaxThreads {
+		return 0, nil, nil, misused(cmd, "--threads %d: give 1 to %d, or 0 for one and all", n, miner.MaxThreads)
+	}
+	if threads = []int{n}; n == 0 {
+		threads = threadCounts(runtime.GOMAXPROCS(0))
+	}
+	list, err = chosenWays(cmd, ways(sha256d.Kernels()))
+	return seconds, threads, list, err
+}
+
+// chosenWays are all, or the one that --kernel names.
+func chosenWays(cmd *cobra.Command, all []way) ([]way, error) {
+	name := text(cmd, "kernel")
+	if name == "" {
+		return all, nil
+	}
+	var names []string
+	for _, w := range all {
+		if w.name == name {
+			return []way{w}, nil
+		}
+		names = append(names, w.name)
+	}
+	return nil, misused(cmd, "--kernel %q: this machine has %s", name, strings.Join(names, ", "))
 }
 
 // A way to hash is a kernel on one header, or on several together.

@@ -81,6 +81,8 @@ func TestRefusalsOfFlags(t *testing.T) {
 		{"mine start --threads -3 --rpc 127.0.0.1:1", failed, []string{"--threads -3: give 1 to 1024"}},
 		{"mine generate -1", failed, []string{`"-1" is no number of blocks`}},
 		{"mine generate --to", failed, []string{"--to needs a value: the ADDRESS that they pay"}},
+		{"mine bench --kernel abacus", failed, []string{`--kernel "abacus": this machine has`, "portable"}},
+		{"mine bench --threads -1", failed, []string{"--threads -1: give 1 to"}},
 		{"mine bench --seconds soon", failed, []string{`--seconds "soon": give a number like 0.5`}},
 		{"rpc", failed, []string{"METHOD is missing: `cairn rpc help` lists them"}},
 		{"rpc getblokcount", failed, []string{`no method is called "getblokcount"`}},
