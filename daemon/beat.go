@@ -26,6 +26,7 @@ func (d *Daemon) tick() {
 		}
 		d.watchDisk()
 		_, _ = d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Tick(now) })
+		_ = d.loop.look(d.life, func(chain.Time) { d.joins.Store(d.loop.node.Joining()) })
 		d.watchClock()
 	}
 }
@@ -38,14 +39,14 @@ func (d *Daemon) watchClock() {
 	}
 	d.skewed = bad
 	if bad {
-		d.log.Warn("your clock is behind your peers': set it; this node does not mine until then", "seconds", behind.Seconds())
+		d.log.Warn("your clock is behind your peers': set it; this node does not mine while several say so, or blocks bear them out", "seconds", behind.Seconds())
 	} else {
 		d.log.Info("the clock agrees with the peers' again")
 	}
 }
 
 // behind is how far our clock is behind the peers', and whether that is too far
-// to mine.
+// for blocks of ours.
 func (d *Daemon) behind() (by chain.Time, bad bool) {
 	_ = d.loop.look(d.life, func(chain.Time) { by = d.loop.node.Behind() })
 	return by, int64(by) > d.p.Ahead*1000

@@ -84,6 +84,7 @@ type Daemon struct {
 	checks    chan struct{}         // one entry for each answer whose bodies are being checked
 	fees      chan struct{}         // the pool changed
 	say       chan struct{}         // our tip moved: tell the peers
+	joins     atomic.Bool           // the chain is being fetched: loose transactions are not even checked
 	off       atomic.Bool           // setnetworkactive false
 	full      atomic.Pointer[error] // why the disk has no room; nil while it has
 	verified  atomic.Uint64         // transactions whose signatures were checked

@@ -122,7 +122,7 @@ var verdictNames = map[node.Verdict]string{node.Accept: "accept", node.Ignore: "
 
 var reasonNames = map[error]string{
 	node.ErrKnown: "known", node.ErrOrphan: "orphan", node.ErrFuture: "future", node.ErrFull: "full",
-	node.ErrWeak: "weak", node.ErrClock: "clock",
+	node.ErrWeak: "weak", node.ErrClock: "clock", node.ErrJoins: "joins",
 }
 
 // reasonOf is a label: one of a few words, whatever strangers send.

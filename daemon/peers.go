@@ -14,6 +14,9 @@ import (
 
 // GossipTx hears a loose transaction.
 func (d *Daemon) GossipTx(ctx context.Context, from node.Peer, tx *chain.Tx) node.Verdict {
+	if d.joins.Load() {
+		return node.Ignore
+	}
 	began := time.Now()
 	checked, err := chain.CheckTx(d.p, tx)
 	d.meter.check("transaction", began)
@@ -96,7 +99,8 @@ func (d *Daemon) Answer(ctx context.Context, from node.Peer, q node.Request) (no
 	return a, nil
 }
 
-// load reads bodies, but for those of blocks that were condemned meanwhile.
+// load reads bodies until an answer is full, but for those of blocks that were
+// condemned meanwhile.
 func (d *Daemon) load(ctx context.Context, ids []chain.Hash) (bodies []*chain.Block, err error) {
 	select {
 	case d.loads <- struct{}{}:
@@ -104,7 +108,11 @@ func (d *Daemon) load(ctx context.Context, ids []chain.Hash) (bodies []*chain.Bl
 		return nil, context.Cause(ctx)
 	}
 	defer func() { <-d.loads }()
+	size := 0
 	for _, id := range ids {
+		if size >= node.MaxBodyBytes {
+			break
+		}
 		b, err := d.cfg.Store.Body(id)
 		if errors.Is(err, node.ErrUnknown) {
 			continue
@@ -114,6 +122,7 @@ func (d *Daemon) load(ctx context.Context, ids []chain.Hash) (bodies []*chain.Bl
 			return nil, err
 		}
 		bodies = append(bodies, b.Block())
+		size += b.Size()
 	}
 	return bodies, ctx.Err()
 }
@@ -159,7 +168,7 @@ func (d *Daemon) hello(p node.Peer, visit int) error {
 	}
 	a, err := d.net.Ask(d.life, p, q)
 	if err != nil {
-		d.blameBreach(p, visit, err)
+		d.blameBreach(p, err)
 		return err
 	}
 	out, err := d.call(d.life, func(now chain.Time, pl node.Player) (node.Outcome, error) {
@@ -183,7 +192,6 @@ func (d *Daemon) ask(a node.Ask) {
 	if a.From == node.Self {
 		a.From = d.anyone()
 	}
-	visit := d.guests.visit(a.From)
 	got, err := d.net.Ask(d.life, a.From, a.Request)
 	if err == nil {
 		err = d.feed(a, got)
@@ -195,7 +203,7 @@ func (d *Daemon) ask(a node.Ask) {
 	_, _ = d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) {
 		return p.Failed(now, a.From, a.Request)
 	})
-	d.blameBreach(a.From, visit, err)
+	d.blameBreach(a.From, err)
 }
 
 // anyone is some connected peer; Self if there is none.
@@ -206,15 +214,11 @@ func (d *Daemon) anyone() node.Peer {
 	return node.Self
 }
 
-// doubt is how long to wait whether a peer that broke the protocol is leaving.
-const doubt = time.Second
-
 // blameBreach blames a peer whose answer breaks the protocol. Silence and broken
-// connections are nobody's fault, and a connection that ends in the middle of an
-// answer looks like a breach: only who stays is blamed.
-func (d *Daemon) blameBreach(p node.Peer, visit int, err error) {
+// connections are nobody's fault.
+func (d *Daemon) blameBreach(p node.Peer, err error) {
 	var breach *p2p.BadPeerError
-	if errors.As(err, &breach) && d.pause(doubt) && d.guests.visit(p) == visit {
+	if errors.As(err, &breach) {
 		_ = d.blame(p, breach.Err)
 	}
 }

@@ -27,10 +27,6 @@ func (n *Node) Answer(now chain.Time, _ Peer, q Request) (Answer, error) {
 	return a, err
 }
 
-// maxPoolTxs bounds an answer to WantPoolTxs in bytes, but for the last
-// transaction.
-const maxPoolTxs = 2 << 20
-
 func (n *Node) poolTxs(ids []chain.Hash) (txs []*chain.Tx) {
 	given := map[chain.Hash]bool{}
 	size := 0

@@ -412,6 +412,7 @@ func (n *Node) Headers(now chain.Time, from Peer, hs []chain.Header) (Outcome, e
 		}
 		last = e
 	}
+	n.look(now)
 	more := len(hs) >= MaxHeaders && out.Verdict == Accept
 	grew := len(n.tree.m) > had
 	if err := n.answered(now, from, grew || n.farther(from, last)); err != nil {

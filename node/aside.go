@@ -31,12 +31,6 @@ type aside struct {
 	bytes int
 }
 
-// Bounds of one aside.
-const (
-	maxAside      = 256      // arrivals
-	maxAsideBytes = 16 << 20 // bytes of them
-)
-
 // put keeps a. When there is no room, evict chooses who goes.
 func (s *aside) put(a arrival, evict func([]arrival) int) {
 	for i, old := range s.list {

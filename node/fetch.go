@@ -241,8 +241,6 @@ func (n *Node) inherit(e *entry) {
 	n.paths[e.id()] = path
 }
 
-const reach = 8 * maxInFlight // blocks of a path that are kept
-
 func worn(path []*entry) []*entry {
 	for len(path) > 0 && path[0].whole() {
 		path = path[1:]
@@ -321,13 +319,35 @@ func (n *Node) Failed(now chain.Time, from Peer, q Request) (Outcome, error) {
 	default:
 		return out, nil
 	}
-	for _, id := range q.IDs {
-		if e := n.tree.m[id]; e != nil && e.Status == Headed && e.body == nil {
+	came := n.lastCome(q)
+	for i, id := range q.IDs {
+		switch e := n.tree.m[id]; {
+		case !n.lacks(e):
+		case i > came && came >= 0:
+			n.land(e) // the answer was full: the rest is asked for at once
+		default:
 			n.miss(now, from, e, q.Want, &out)
 		}
 	}
 	err := n.fetch(now, &out)
 	return out, err
+}
+
+// lacks tells whether e is in the tree and its body is not here.
+func (n *Node) lacks(e *entry) bool { return e != nil && e.Status == Headed && e.body == nil }
+
+// lastCome is the position of the last block asked for that is here; −1 if none
+// is, or if transactions were asked for.
+func (n *Node) lastCome(q Request) int {
+	if q.Want != WantBodies {
+		return -1
+	}
+	for i, id := range slices.Backward(q.IDs) {
+		if e := n.tree.m[id]; e != nil && !n.lacks(e) {
+			return i
+		}
+	}
+	return -1
 }
 
 // miss notes one try that failed. Missing transactions are followed by the whole

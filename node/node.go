@@ -10,22 +10,6 @@ import (
 	"cairn/mempool"
 )
 
-// Bounds on what a node keeps for others. Each is named here and nowhere else.
-const (
-	window      = 2016     // heights of the tree that stay in memory
-	margin      = 288      // blocks' worth of work that a branch may lie behind the tip
-	maxLoose    = 128      // transactions whose coin is unknown
-	maxEntries  = 1 << 18  // blocks in the tree that are held in memory
-	maxAhead    = 1 << 15  // heights that headers of a heavier branch run ahead of its bodies
-	maxInHand   = 64 << 20 // bytes of bodies that wait for an earlier one
-	maxSide     = 1 << 30  // bytes of bodies off the best chain, stored since the start
-	maxInFlight = 128      // bodies asked for
-	maxAPeer    = 64       // bodies asked of one peer
-	maxClaims   = 256      // peers whose tip is remembered
-	maxReorgs   = 256      // reorganisations remembered
-	maxFates    = 10_000   // transactions that those undid
-)
-
 // Config says who a node is.
 type Config struct {
 	Params *chain.Params
@@ -64,6 +48,7 @@ type Node struct {
 	hand    int                     // bytes of bodies in hand, at the most
 
 	peers   map[Peer]*peer
+	join    joining
 	counter uint64
 	reorgs  []Reorg
 	reorged uint64 // reorganisations in all
@@ -217,6 +202,7 @@ func (n *Node) Tick(now chain.Time) (Outcome, error) {
 	var out Outcome
 	n.forgetClaims(now)
 	n.timeOut(now)
+	n.look(now)
 	for _, a := range n.later.take(func(a arrival) bool { return n.arrived(now, a.header()) }) {
 		if err := n.again(now, a, &out); err != nil {
 			return out, err

@@ -90,6 +90,9 @@ func (n *Node) Hello(now chain.Time, from Peer, h Hello) (Outcome, error) {
 // never says anything twice, so what it lost between two nodes would stay lost:
 // soon after a hello, while gossip is only finding its paths, or on a bad link.
 func (n *Node) lookAtPools(now chain.Time) (asks []Ask) {
+	if n.Joining() {
+		return nil
+	}
 	due := slices.DeleteFunc(n.direct(), func(p *peer) bool { return p.pool > now })
 	for _, p := range due {
 		p.pool = now + poolEvery
@@ -180,8 +183,7 @@ func (n *Node) forgetClaims(now chain.Time) {
 }
 
 // Behind is how far our clock is behind the median of our peers', in
-// milliseconds; below 0 it is ahead. Where there is more than one, nobody alone
-// can make us wait.
+// milliseconds; below 0 it is ahead.
 func (n *Node) Behind() chain.Time {
 	var ahead []chain.Time
 	for _, p := range n.peers {

@@ -17,6 +17,10 @@ type looseTx struct {
 // confirmed.
 func (n *Node) Tx(now chain.Time, from Peer, tx chain.CheckedTx) (Outcome, error) {
 	var out Outcome
+	if from != Self && n.Joining() {
+		err := out.refuse(ErrJoins)
+		return out, err
+	}
 	err := n.enter(now, from, tx, &out)
 	if err == nil {
 		err = n.freeTxs(now, map[chain.Hash]bool{tx.ID(): true}, &out)

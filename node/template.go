@@ -23,8 +23,8 @@ const tag = "cairn"
 // fees to pay; only its proof of work is missing. ErrFuture and ErrClock tell
 // why there is none now.
 func (n *Node) Template(now chain.Time, pay chain.Address) (*chain.Block, error) {
-	if behind := n.Behind(); int64(behind) > n.p.Ahead*1000 {
-		return nil, fmt.Errorf("%w: it is %d s behind, set it", ErrClock, behind.Seconds())
+	if n.Late() {
+		return nil, fmt.Errorf("%w: it is %d s behind, set it", ErrClock, n.Behind().Seconds())
 	}
 	parent := n.tip.State
 	time := max(now.Seconds(), int64(parent.Time))

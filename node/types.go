@@ -79,9 +79,10 @@ var (
 	ErrKnown  = errors.New("already known")
 	ErrWeak   = errors.New("its branch lies too far behind the best chain")
 	ErrClock  = errors.New("the clock is behind its peers'")
+	ErrJoins  = errors.New("the chain is still being fetched")
 )
 
-var reasons = []error{ErrOrphan, ErrFuture, ErrFull, ErrKnown, ErrWeak, ErrClock}
+var reasons = []error{ErrOrphan, ErrFuture, ErrFull, ErrKnown, ErrWeak, ErrClock, ErrJoins}
 
 // Ask is something to fetch.
 type Ask struct {

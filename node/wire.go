@@ -22,13 +22,14 @@ const (
 
 // Limits of requests and answers.
 const (
-	MaxLocator = 64
-	MaxHeaders = 2000
-	MaxBodies  = 16
-	MaxPoolIDs = 5000
-	MaxPoolTxs = 1000
-	MaxAgent   = 64 // bytes
-	MaxEnds    = 8
+	MaxLocator   = 64
+	MaxHeaders   = 2000
+	MaxBodies    = 16
+	MaxBodyBytes = 4 << 20 // of an answer to WantBodies, but for its last block
+	MaxPoolIDs   = 5000
+	MaxPoolTxs   = 1000
+	MaxAgent     = 64 // bytes
+	MaxEnds      = 8
 )
 
 // TipClaim is a peer's word that it follows a tip. It never decides the best

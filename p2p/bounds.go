@@ -1,5 +1,7 @@
 package p2p
 
+import "time"
+
 // Bounds on what we hold for others, and on what they make us do. Each is named
 // here and nowhere else; those on the chain's side stand in package node.
 const (
@@ -15,4 +17,34 @@ const (
 	maxFaults   = 5    // of one peer: with so many it is banned
 	maxBans     = 1024 // peers and address ranges that are kept out
 	maxBannedAt = 3    // peers at one address, after which the address is banned
+)
+
+// Streams, and the bytes that travel on them.
+const (
+	maxServed     = 128       // requests served at a time
+	maxServedEach = 16        // of one peer
+	maxAsksEach   = 12        // questions of ours to one peer: fewer than we serve, for an answer reaches its asker before the stream that brought it has ended
+	maxFlight     = 64 << 20  // bytes of answers that are being sent, and as many that are being received
+	maxFlightEach = 10 << 20  // of them for one peer
+	maxRequest    = 256 << 10 // bytes
+	maxHello      = 1 << 10   // bytes
+	maxPoolTxs    = 2 << 20   // bytes, and one block's worth for the last one
+
+	workRate   = 10_000 // units of cost a second that one peer may ask of us
+	workBurst  = 20_000
+	knockRate  = 10 // requests a second that may find every place of a peer taken
+	knockBurst = 100
+)
+
+// Gossip.
+const (
+	maxGossip    = 512 << 10 // bytes of one message
+	queue        = 512       // messages to each peer, and that wait to be judged; libp2p's 32 drop without a word
+	txsAtOnce    = 512       // handler calls of one topic at a time
+	blocksAtOnce = 64
+	tipsAtOnce   = 256
+	uselessRate  = 100 // transactions a second of one peer that are verified in vain
+	uselessBurst = 2000
+	maxClaimers  = 256         // peers whose claims are heard
+	claimerGone  = time.Minute // of silence, and a claimer's place is free
 )

@@ -15,9 +15,6 @@ import (
 )
 
 const (
-	maxRequest = 256 << 10 // bytes
-	maxHello   = 1 << 10
-	maxPoolTxs = 2 << 20 // and one block's worth, for the last one
 	hashBytes  = 32
 	headBytes  = 80
 	countBytes = 9
@@ -31,7 +28,7 @@ func maxAnswer(q node.Request, maxBlock int) int {
 	case node.WantHeaders:
 		return countBytes + node.MaxHeaders*headBytes
 	case node.WantBodies:
-		return countBytes + len(q.IDs)*maxBlock
+		return countBytes + min(len(q.IDs)*maxBlock, node.MaxBodyBytes+maxBlock)
 	case node.WantTxs, node.WantAnnouncement:
 		return countBytes + maxBlock
 	case node.WantPool:
@@ -40,6 +37,11 @@ func maxAnswer(q node.Request, maxBlock int) int {
 		return countBytes + maxPoolTxs + maxBlock
 	}
 	return 0
+}
+
+// largestAnswer is how long any answer may be, in bytes.
+func largestAnswer(maxBlock int) int {
+	return countBytes + max(node.MaxBodyBytes, maxPoolTxs) + maxBlock
 }
 
 // errGarbage is wrapped by what only a peer that breaks the protocol causes.
@@ -75,8 +77,9 @@ func (w wire) send(payload []byte) error {
 }
 
 // receive reads one frame of at most limit bytes. Its memory is reserved before
-// it is allocated, and given back when the stream ends.
-func (w wire) receive(limit int) ([]byte, error) {
+// it is allocated, and given back when the stream ends; room, if not nil, may
+// make it wait before that.
+func (w wire) receive(limit int, room func(size int) error) ([]byte, error) {
 	if err := w.stream.SetReadDeadline(w.allow(0)); err != nil {
 		return nil, err
 	}
@@ -87,6 +90,11 @@ func (w wire) receive(limit int) ([]byte, error) {
 	}
 	if size > uint64(limit) {
 		return nil, fmt.Errorf("%w: a frame of %d bytes where %d are allowed", errGarbage, size, limit)
+	}
+	if room != nil {
+		if err := room(int(size)); err != nil {
+			return nil, err
+		}
 	}
 	if err := w.stream.Scope().ReserveMemory(int(size), network.ReservationPriorityHigh); err != nil {
 		return nil, err
@@ -109,6 +117,9 @@ func readSize(r io.ByteReader) (uint64, error) {
 
 // cut tells a frame that its sender ended too early from a stream that failed.
 func cut(err error) error {
+	if errors.Is(err, network.ErrReset) { // a connection's end is wrapped in it
+		return slow(err)
+	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("%w: the frame is cut short", errGarbage)
 	}

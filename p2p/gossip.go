@@ -16,14 +16,9 @@ import (
 )
 
 const (
-	maxGossip   = 512 << 10 // bytes of one message
 	seenFor     = 10 * time.Minute
-	queue       = 512 // messages; libp2p's 32 drop without a word
 	inspection  = time.Second
 	validation  = 30 * time.Second // a handler that takes longer is told to stop
-	txsAtOnce   = 512              // handler calls of one topic at a time
-	blocksAt    = 64
-	tipsAtOnce  = 256
 	idBytes     = 20
 	remembrance = 10 * time.Minute // of a score after its peer left
 )
@@ -59,7 +54,7 @@ func (n *Network) openGossip() error {
 	if n.gossip.tx, err = n.join(names[0], n.hearTx, txsAtOnce); err != nil {
 		return err
 	}
-	if n.gossip.block, err = n.join(names[1], n.hearBlock, blocksAt); err != nil {
+	if n.gossip.block, err = n.join(names[1], n.hearBlock, blocksAtOnce); err != nil {
 		return err
 	}
 	n.gossip.tip, err = n.join(names[2], n.hearTip, tipsAtOnce)
@@ -98,11 +93,19 @@ func (n *Network) join(name string, hear hearer, atOnce int) (*pubsub.Topic, err
 }
 
 func (n *Network) hearTx(ctx context.Context, from peer.ID, data []byte) pubsub.ValidationResult {
+	useless := n.meters.get(from).useless
+	if useless.Tokens() < 1 {
+		return pubsub.ValidationIgnore // a pool tells of it again
+	}
 	tx, err := chain.DecodeTx(data)
 	if err != nil {
 		return pubsub.ValidationReject
 	}
-	return result(n.handler.GossipTx(ctx, node.Peer(from), tx))
+	verdict := n.handler.GossipTx(ctx, node.Peer(from), tx)
+	if verdict != node.Accept {
+		useless.Allow()
+	}
+	return result(verdict)
 }
 
 func (n *Network) hearBlock(ctx context.Context, from peer.ID, data []byte) pubsub.ValidationResult {

@@ -20,8 +20,6 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"github.com/libp2p/go-libp2p/x/rate"
 	ma "github.com/multiformats/go-multiaddr"
-
-	"cairn/node"
 )
 
 // newHost makes a libp2p host that does nothing but connect: no relay, no NAT
@@ -108,11 +106,12 @@ func resources(cfg Config) (network.ResourceManager, error) {
 	libp2p.SetDefaultServiceLimits(&scaling)
 	// Of a limit a fifth is kept back, so a stream may hold twice the largest
 	// answer.
-	largest := int64(node.MaxBodies*cfg.MaxBlock + maxRequest)
+	largest := int64(largestAnswer(cfg.MaxBlock) + maxRequest)
 	scaling.StreamBaseLimit.Memory = max(scaling.StreamBaseLimit.Memory, 2*largest)
 	scaling.PeerBaseLimit.Memory = max(scaling.PeerBaseLimit.Memory, 6*largest)
-	one := streams(maxServedEach, maxAsksEach, 6*largest)
-	all := streams(maxServed, maxServed, 24*largest)
+	// Twice as many streams as we serve: whom we turn away ourselves, we can blame.
+	one := streams(2*maxServedEach, maxAsksEach, 6*largest)
+	all := streams(2*maxServed, maxServed, 24*largest)
 	none := rcmgr.BaseLimitIncrease{}
 	sync := protocol.ID(syncProtocol(cfg.Genesis))
 	scaling.AddServiceLimit(service, all, none)

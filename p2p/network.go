@@ -41,10 +41,13 @@ type Network struct {
 	ledger *ledger
 	served *places
 	asks   *turns
-	memory *memory
-	slots  slots
-	bans   *bans
-	saving chan struct{} // holds an entry while the list of bans is written
+	meters *meters
+
+	sending, receiving *budget // of answers
+	memory             *memory
+	slots              slots
+	bans               *bans
+	saving             chan struct{} // holds an entry while the list of bans is written
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -133,9 +136,11 @@ func assemble(cfg Config, h Handler, on host.Host, g *gate) *Network {
 		ledger:   newLedger(),
 		served:   &places{taken: map[peer.ID]int{}},
 		asks:     &turns{queue: map[peer.ID]*turn{}},
-		inside:   new(inside),
-		saving:   make(chan struct{}, 1),
-		warned:   &warnings{of: map[peer.ID]bool{}},
+		meters:   &meters{of: map[peer.ID]*meter{}},
+		sending:  newBudget(largestAnswer(cfg.MaxBlock)), receiving: newBudget(largestAnswer(cfg.MaxBlock)),
+		inside: new(inside),
+		saving: make(chan struct{}, 1),
+		warned: &warnings{of: map[peer.ID]bool{}},
 	}
 	n.roster = newRoster(cfg.Pace.Settle)
 	n.memory = newMemory(cfg.Pace)

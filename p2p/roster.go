@@ -269,6 +269,7 @@ func (n *Network) closed(_ network.Network, c network.Conn) {
 	}
 	if last {
 		n.host.ConnManager().Unprotect(p, ourChoice)
+		n.meters.drop(p)
 		n.dialer.lost(p, joined)
 	}
 }

@@ -17,14 +17,6 @@ import (
 // service is our streams' name in the resource manager.
 const service = "cairn.sync"
 
-const (
-	maxServed     = 128 // requests served at a time
-	maxServedEach = 16  // of one peer
-	// Fewer than we serve: an answer reaches its asker before the stream that
-	// brought it has ended.
-	maxAsksEach = 12
-)
-
 func syncProtocol(genesis chain.Hash) string {
 	return "/cairn/" + genesis.String()[:8] + "/sync/1"
 }
@@ -65,7 +57,14 @@ func (n *Network) Ask(ctx context.Context, p node.Peer, q node.Request) (node.An
 		return none, fmt.Errorf("ask %s: %w", Name(p), err)
 	}
 	defer n.asks.give(id)
-	raw, err := n.exchange(ctx, id, q)
+	var room *held
+	raw, err := n.exchange(ctx, id, q, func(size int) (err error) {
+		room, err = n.receiving.take(ctx, id, size)
+		return err
+	})
+	if room != nil {
+		defer room.free()
+	}
 	if err != nil && ctx.Err() != nil {
 		err = errors.Join(context.Cause(ctx), err)
 	}
@@ -94,15 +93,15 @@ func (n *Network) bound(ctx context.Context, d time.Duration) (context.Context, 
 	}
 }
 
-// exchange sends q and receives the encoded answer.
-func (n *Network) exchange(ctx context.Context, p peer.ID, q node.Request) ([]byte, error) {
+// exchange sends q and receives the encoded answer, for which it asks for room.
+func (n *Network) exchange(ctx context.Context, p peer.ID, q node.Request, room func(int) error) ([]byte, error) {
 	s, err := n.open(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.Reset() })
 	defer stop()
-	raw, err := n.converse(s, q)
+	raw, err := n.converse(s, q, room)
 	if err != nil {
 		_ = s.ResetWithError(code(err))
 		return nil, err
@@ -127,7 +126,7 @@ func (n *Network) open(ctx context.Context, p peer.ID) (network.Stream, error) {
 	return s, err
 }
 
-func (n *Network) converse(s network.Stream, q node.Request) ([]byte, error) {
+func (n *Network) converse(s network.Stream, q node.Request, room func(int) error) ([]byte, error) {
 	if err := s.Scope().SetService(service); err != nil {
 		return nil, err
 	}
@@ -135,7 +134,7 @@ func (n *Network) converse(s network.Stream, q node.Request) ([]byte, error) {
 	if err := w.send(q.Append(nil)); err != nil {
 		return nil, err
 	}
-	return w.receive(maxAnswer(q, n.cfg.MaxBlock))
+	return w.receive(maxAnswer(q, n.cfg.MaxBlock), room)
 }
 
 func (n *Network) wire(s network.Stream) wire {
@@ -152,6 +151,9 @@ func (n *Network) serve(s network.Stream) {
 	p := s.Conn().RemotePeer()
 	if !n.served.take(p) {
 		_ = s.ResetWithError(network.StreamRateLimited)
+		if !n.meters.get(p).knocks.Allow() {
+			n.Blame(node.Peer(p))
+		}
 		return
 	}
 	defer n.served.give(p)
@@ -182,7 +184,7 @@ func (n *Network) reply(s network.Stream) error {
 		return err
 	}
 	w := n.wire(s)
-	raw, err := w.receive(maxRequest)
+	raw, err := w.receive(maxRequest, nil)
 	if err != nil {
 		return err
 	}
@@ -190,16 +192,27 @@ func (n *Network) reply(s network.Stream) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errGarbage, err)
 	}
-	ctx, cancel := context.WithDeadline(n.ctx, w.end)
+	ctx, cancel := context.WithDeadlineCause(n.ctx, w.end, ErrSlow)
 	defer cancel()
-	a, err := n.handler.Answer(ctx, node.Peer(s.Conn().RemotePeer()), q)
+	p := s.Conn().RemotePeer()
+	if err := n.meters.get(p).work.WaitN(ctx, cost(q)); err != nil {
+		return err
+	}
+	limit := maxAnswer(q, n.cfg.MaxBlock)
+	room, err := n.sending.take(ctx, p, limit)
+	if err != nil {
+		return err
+	}
+	defer room.free()
+	a, err := n.handler.Answer(ctx, node.Peer(p), q)
 	if err != nil {
 		return err
 	}
 	out := a.Append(nil, q.Want)
-	if limit := maxAnswer(q, n.cfg.MaxBlock); len(out) > limit {
+	if len(out) > limit {
 		return fmt.Errorf("our answer of %d bytes is over the limit of %d", len(out), limit)
 	}
+	room.keep(len(out))
 	if err := s.Scope().ReserveMemory(len(out), network.ReservationPriorityHigh); err != nil {
 		return err
 	}

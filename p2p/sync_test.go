@@ -77,7 +77,7 @@ func TestLargestAnswer(t *testing.T) {
 	if short := cfg.MaxBlock - len(block.Bytes()); short < 0 || short > 100 {
 		t.Fatalf("the block is %d bytes short of the largest", short)
 	}
-	full := node.Answer{Blocks: make([]*chain.Block, node.MaxBodies)}
+	full := node.Answer{Blocks: make([]*chain.Block, node.MaxBodyBytes/cfg.MaxBlock+1)}
 	for i := range full.Blocks {
 		full.Blocks[i] = block
 	}
@@ -85,7 +85,7 @@ func TestLargestAnswer(t *testing.T) {
 	q := node.Request{Want: node.WantBodies, IDs: make([]chain.Hash, node.MaxBodies)}
 	for range 3 {
 		got, err := a.Ask(t.Context(), b.ID(), q)
-		if err != nil || len(got.Blocks) != node.MaxBodies {
+		if err != nil || len(got.Blocks) != len(full.Blocks) {
 			t.Fatalf("%d blocks came: %v", len(got.Blocks), err)
 		}
 	}

@@ -15,9 +15,7 @@ import (
 )
 
 const (
-	maxClaimers = 256         // peers whose claims are heard
-	claimerGone = time.Minute // of silence, and a claimer's place is free
-	tipSigBytes = 64          // Ed25519
+	tipSigBytes = 64 // Ed25519
 )
 
 // sealTip is a claim and its speaker's signature. Pubsub's own signing is one

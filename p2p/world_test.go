@@ -196,10 +196,13 @@ func silent[T any](t *testing.T, from <-chan T) {
 }
 
 // bare is a libp2p host that knows nothing of us, and no bounds.
-func bare(t *testing.T) host.Host {
+func bare(t *testing.T, listen ...string) host.Host {
 	t.Helper()
+	if len(listen) == 0 {
+		listen = []string{loopback}
+	}
 	h, err := libp2p.New(
-		libp2p.ListenAddrStrings(loopback),
+		libp2p.ListenAddrStrings(listen...),
 		libp2p.ResourceManager(&network.NullResourceManager{}),
 		libp2p.DisableRelay(),
 		libp2p.DisableMetrics(),

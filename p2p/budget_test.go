@@ -1,0 +1,210 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+
+	"cairn/chain"
+	"cairn/node"
+)
+
+// What one peer holds is bounded, and what all hold; who gives up or gives back
+// leaves nothing behind.
+func TestBytesInFlightAreBounded(t *testing.T) {
+	b := newBudget(largestAnswer(chain.Main().MaxBlock))
+	const piece = 1 << 20
+	var all []*held
+	peers := 0
+	for p := byte('a'); p < 'z'; p++ {
+		mine := 0
+		for {
+			soon, cancel := context.WithTimeoutCause(t.Context(), 20*time.Millisecond, ErrSlow)
+			h, err := b.take(soon, peer.ID(p), piece)
+			cancel()
+			if err != nil {
+				if !errors.Is(err, ErrSlow) {
+					t.Fatal(err)
+				}
+				break
+			}
+			mine++
+			all = append(all, h)
+		}
+		if mine*piece > maxFlightEach {
+			t.Errorf("one peer holds %d MiB", mine)
+		}
+		if mine > 0 {
+			peers++
+		}
+	}
+	if total := len(all) * piece; total > maxFlight || total < maxFlight-maxFlightEach || peers < 6 {
+		t.Errorf("%d peers hold %d MiB", peers, len(all))
+	}
+	for _, h := range all {
+		h.keep(10)
+		h.keep(20) // never more than before
+		h.free()
+	}
+	if len(b.shares) != 0 || !b.all.TryAcquire(maxFlight) {
+		t.Errorf("%d peers still hold something", len(b.shares))
+	}
+}
+
+// Who asks for much and reads nothing gets no more than its share prepared, and
+// others are served meanwhile.
+func TestSlowReadersHoldTheirShareAlone(t *testing.T) {
+	cfg := dev()
+	cfg.MaxBlock = chain.Main().MaxBlock
+	b := begin(t, cfg)
+	block := &chain.Block{Coinbase: &chain.Coinbase{}, Txs: []*chain.Tx{tx("large")}}
+	block.Txs[0].Outputs = make([]chain.Output, cfg.MaxBlock/40-50)
+	full := node.Answer{Blocks: []*chain.Block{block, block, block, block, block}}
+	var built atomic.Int32
+	b.answers(func(_ context.Context, _ node.Peer, q node.Request) (node.Answer, error) {
+		if q.Want != node.WantBodies {
+			return node.Answer{}, nil
+		}
+		built.Add(1)
+		return full, nil
+	})
+	h := bare(t)
+	q := node.Request{Want: node.WantBodies, IDs: make([]chain.Hash, node.MaxBodies)}
+	for range maxServedEach {
+		if _, err := rawStream(t, h, b).Write(framed(q.Append(nil))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const most = maxFlightEach / (4 << 20)
+	eventually(t, "its share is prepared", func() bool { return built.Load() > 0 })
+	a := begin(t, cfg)
+	link(t, a, b)
+	for range 20 {
+		if _, err := a.Ask(t.Context(), b.ID(), node.Request{Want: node.WantPool}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := built.Load(); n > most {
+		t.Errorf("%d answers of 5 MB are in memory for one peer, at most %d fit", n, most)
+	}
+}
+
+// A flood of requests beyond what we serve at a time is a fault.
+func TestKnockingOnAFullHouse(t *testing.T) {
+	b, h := begin(t, dev()), bare(t)
+	b.answers(func(ctx context.Context, _ node.Peer, _ node.Request) (node.Answer, error) {
+		<-ctx.Done()
+		return node.Answer{}, ctx.Err()
+	})
+	pool := framed((&node.Request{Want: node.WantPool}).Append(nil))
+	connect(t, h, b)
+	eventually(t, "it is banned", func() bool {
+		for range 20 {
+			if s, err := h.NewStream(network.WithNoDial(t.Context(), "a test"), b.host.ID(), b.protocol); err == nil {
+				_, _ = s.Write(pool)
+			}
+		}
+		_, hit := b.bans.hit(h.ID(), nil)
+		return hit
+	})
+}
+
+// At any moment one peer can make us do no more than its allowance, and an honest
+// one that fetches a chain is far from that.
+func TestWorkIsRationed(t *testing.T) {
+	for name, e := range exchanges() {
+		m := (&meters{of: map[peer.ID]*meter{}}).get("a")
+		n := 0
+		for now := time.Now(); m.work.AllowN(now, cost(e.q)); {
+			n++
+		}
+		if n*cost(e.q) > workBurst || n < 40 {
+			t.Errorf("%s: %d at once", name, n)
+		}
+	}
+}
+
+// counter is a driver that counts what it is asked to check.
+type counter struct {
+	*ear
+	checked atomic.Int64
+}
+
+func (c *counter) GossipTx(context.Context, node.Peer, *chain.Tx) node.Verdict {
+	c.checked.Add(1)
+	return node.Ignore
+}
+
+// Of transactions that conflict, or spend what nobody has, only so many are
+// verified; the sender is not blamed, for honest nodes differ.
+func TestUselessTransactionsGoUnread(t *testing.T) {
+	a := begin(t, dev())
+	c := &counter{ear: a.ear}
+	a.Network.handler = c
+	raw := tx("in vain").Bytes()
+	const sent = 5 * uselessBurst
+	refused := 0
+	for range sent {
+		if a.hearTx(t.Context(), "flooder", raw) == pubsub.ValidationReject {
+			refused++
+		}
+	}
+	if n := c.checked.Load(); n > 2*uselessBurst || n < uselessBurst || refused > 0 {
+		t.Errorf("%d of %d were checked, %d refused", n, sent, refused)
+	}
+	before := c.checked.Load()
+	a.hearTx(t.Context(), "another", raw)
+	if c.checked.Load() != before+1 {
+		t.Error("another peer pays for it")
+	}
+}
+
+// A connection that ends in the middle of a frame is nobody's fault.
+func TestBrokenConnectionsAreNobodysFault(t *testing.T) {
+	for _, listen := range []string{loopback, "/ip4/127.0.0.1/udp/0/quic-v1"} {
+		cfg := hasty()
+		cfg.Listen = []string{listen}
+		a, h := begin(t, cfg), bare(t, listen)
+		h.SetStreamHandler(protocol.ID(syncProtocol(cfg.Genesis)), func(s network.Stream) {
+			_, _ = s.Write(framed(make([]byte, 3000))[:100])
+			_ = s.Conn().Close()
+		})
+		for range 8 {
+			if err := a.Connect(t.Context(), full(h.Addrs()[0], h.ID())); err != nil {
+				t.Fatal(err)
+			}
+			expect(t, a.joined, node.Peer(h.ID()))
+			_, err := a.Ask(t.Context(), node.Peer(h.ID()), node.Request{Want: node.WantPool})
+			var bad *BadPeerError
+			if err == nil || errors.As(err, &bad) {
+				t.Errorf("%s: blames who went: %v", listen, err)
+			}
+			expect(t, a.left, node.Peer(h.ID()))
+
+		}
+		b := begin(t, cfg)
+		for range 8 {
+			s := rawStream(t, h, b)
+			_, _ = s.Write(framed(make([]byte, 300))[:100])
+			_ = s.Conn().Close()
+			eventually(t, "the connection is gone", func() bool { return !b.roster.connected(h.ID()) && b.served.busy() == 0 })
+		}
+		if score := a.ledger.score(h.ID()) + b.ledger.score(h.ID()); score != 0 {
+			t.Errorf("%s: its faults weigh %v", listen, score)
+		}
+	}
+}
+
+// busy counts the requests that are being served.
+func (s *places) busy() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all
+}
