@@ -28,6 +28,7 @@ func (d *Daemon) tick() {
 		_, _ = d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Tick(now) })
 		_ = d.loop.look(d.life, func(chain.Time) { d.joins.Store(d.loop.node.Joining()) })
 		d.watchClock()
+		d.measure()
 	}
 }
 

@@ -49,7 +49,7 @@ func (d *Daemon) recall(ctx context.Context, txs []*chain.Tx) ([]chain.CheckedTx
 		ids[i] = t.ID()
 	}
 	checked := make([]chain.CheckedTx, len(txs))
-	err := d.loop.do(ctx, func(chain.Time) {
+	err := d.loop.look(ctx, func(chain.Time) {
 		pool := d.loop.node.Mempool()
 		for i, id := range ids {
 			if e, ok := pool.Get(id); ok {

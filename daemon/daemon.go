@@ -77,6 +77,7 @@ type Daemon struct {
 	story     story
 	chronicle *chronicle
 	meter     *meter
+	pace      pace
 	told      *rpc.Feed
 	news      chan struct{} // something may have changed: tell the watchers
 	outbox    chan node.Outcome

@@ -164,6 +164,8 @@ func (n *Node) carryOut(now chain.Time, p *plan, out *Outcome) error {
 		e.stored = true
 		n.tree.drop(e)
 		n.tip = e
+		n.connected.blocks++
+		n.connected.txs += uint64(len(p.on[i].Txs()))
 	}
 	for _, b := range p.off {
 		n.side += b.Size()

@@ -32,9 +32,10 @@ type Node struct {
 	pool *mempool.Pool
 
 	seq        uint64
-	ready      []*entry              // complete and not yet stored, parents first
-	doomed     []*entry              // condemned and not yet stored as such, parents first
-	candidates map[chain.Hash]*entry // complete and heavier than the tip when they became so
+	connected  struct{ blocks, txs uint64 } // put on the tip since the start
+	ready      []*entry                     // complete and not yet stored, parents first
+	doomed     []*entry                     // condemned and not yet stored as such, parents first
+	candidates map[chain.Hash]*entry        // complete and heavier than the tip when they became so
 
 	orphans aside // blocks whose parent is unknown
 	later   aside // blocks whose time has not come
@@ -150,6 +151,10 @@ func (n *Node) Syncing() (height uint64, yes bool) {
 	}
 	return height, yes
 }
+
+// Connected counts the blocks that were put on the tip since the start, and their
+// transactions, coinbases excepted.
+func (n *Node) Connected() (blocks, txs uint64) { return n.connected.blocks, n.connected.txs }
 
 // Since leads from the block that a watcher last saw to the tip, in at most most
 // steps, or all if most < 1. A block that was never ours gives ErrUnknown: start

@@ -143,6 +143,7 @@ type Branches interface {
 	// no such block says node.ErrUnknown.
 	Invalidate(context.Context, chain.Hash) error
 	Reconsider(context.Context, chain.Hash) error
+	Sync() *Sync // how far we are on the way to a heavier branch; nil if we know none
 }
 
 // Work is for other people's miners.

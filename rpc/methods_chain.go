@@ -43,6 +43,7 @@ type ChainInfo struct {
 	MedianTime uint32     `json:"mediantime"`
 	Progress   float64    `json:"verificationprogress"`
 	Syncing    bool       `json:"initialblockdownload"`
+	Sync       *Sync      `json:"sync,omitempty"` // how far that is
 	Work       chain.Work `json:"chainwork"`
 	Pruned     bool       `json:"pruned"`
 	Genesis    chain.Hash `json:"genesis"`
@@ -73,7 +74,7 @@ func getBlockchainInfo(c *call) (*ChainInfo, error) {
 	return &ChainInfo{
 		Chain: c.Params.Name, Blocks: s.Height, Headers: best.Height, Best: s.ID,
 		Bits: s.Bits, Target: target(s.Bits), Difficulty: difficulty(s.Bits), Time: s.Time, MedianTime: median,
-		Progress: progress(s.Height, best.Height), Syncing: best.ID != s.ID, Work: s.Work,
+		Progress: progress(s.Height, best.Height), Syncing: best.ID != s.ID, Sync: c.Branches.Sync(), Work: s.Work,
 		Genesis: c.Params.GenesisID(), Prefix: c.Params.Prefix, Maturity: c.Params.Maturity, Spacing: c.Params.Spacing,
 		Warnings: warning(c.Control),
 	}, nil

@@ -28,8 +28,9 @@ type Status struct {
 	Work     chain.Work     `json:"work"`
 	Time     uint32         `json:"time"` // the tip's, seconds since 1970
 	Bits     chain.Bits     `json:"bits"`
-	Headers  uint64         `json:"headers"` // height of the heaviest branch known
-	Syncing  bool           `json:"syncing"` // that branch is not ours yet
+	Headers  uint64         `json:"headers"`        // height of the heaviest branch known
+	Syncing  bool           `json:"syncing"`        // that branch is not ours yet
+	Sync     *Sync          `json:"sync,omitempty"` // how far it is; only while syncing
 	Peers    int            `json:"peers"`
 	Active   bool           `json:"network_active"`
 	Listen   []string       `json:"listen"` // multiaddrs
@@ -38,6 +39,16 @@ type Status struct {
 	Stratum  *StratumStatus `json:"stratum,omitempty"`
 	Reorgs   Reorgs         `json:"reorgs"`
 	Warnings []string       `json:"warnings"`
+}
+
+// Sync is how far a node is on its way to the heaviest branch that it knows, and
+// how fast it went in the last seconds.
+type Sync struct {
+	Height uint64  `json:"height"`
+	Target uint64  `json:"target"` // height of that branch's last header known
+	Blocks float64 `json:"blocks_per_second"`
+	Txs    float64 `json:"transactions_per_second"` // in those blocks
+	Left   *int64  `json:"seconds_left,omitempty"`  // at this pace; unknown while it stands still
 }
 
 // StatusPool is the pool in a Status.
@@ -63,7 +74,7 @@ func getStatus(c *call) (*Status, error) {
 	return &Status{
 		Network: c.Params.Name, Version: c.Control.Version(), ID: local.ID, Uptime: int64(c.Control.Uptime().Seconds()),
 		Height: s.Height, Tip: s.ID, Work: s.Work, Time: s.Time, Bits: s.Bits,
-		Headers: best.Height, Syncing: best.ID != s.ID,
+		Headers: best.Height, Syncing: best.ID != s.ID, Sync: c.Branches.Sync(),
 		Peers: len(c.Network.Peers()), Active: local.Active, Listen: list(local.Listen),
 		Pool:   StatusPool{Count: pool.Count, Bytes: pool.Bytes},
 		Mining: c.mining(s), Stratum: c.stratum(s), Reorgs: c.Control.Reorgs(), Warnings: warnings(c.Control),

@@ -503,7 +503,7 @@ func TestControl(t *testing.T) {
 	equal(t, "rate", st.Mining.Hashrate, 1234)
 	equal(t, "reorgs", st.Reorgs.Deepest, 2)
 	raw := string(get[json.RawMessage](t, s, "getstatus"))
-	for _, want := range []string{`"mempool":{"count":2,"bytes":`, `"mining":{"on":false,"hashrate":1234,"threads":2`, `"work":"0000`} {
+	for _, want := range []string{`"mempool":{"count":2,"bytes":`, `"mining":{"on":false,"hashrate":1234,"threads":2`, `"work":"0000`, `"sync":{"height":5,"target":105,"blocks_per_second":5,"transactions_per_second":12.5,"seconds_left":20}`} {
 		if !strings.Contains(raw, want) {
 			t.Errorf("%s is not in %s", want, raw)
 		}

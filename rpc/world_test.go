@@ -610,6 +610,11 @@ func (w *world) Warnings() []string    { return []string{"peer \x1b[31mX says no
 func (w *world) Reorgs() Reorgs        { return Reorgs{Count: 1, Deepest: 2} }
 func (w *world) Load() Load            { return Load{Goroutines: 7, Heap: 1 << 20, LockWait: 0.5, Longest: 0.025} }
 
+func (w *world) Sync() *Sync { // of Branches
+	left := int64(20)
+	return &Sync{Height: 5, Target: 105, Blocks: 5, Txs: 12.5, Left: &left}
+}
+
 func (w *world) SavePool(context.Context) (string, error) { return "/somewhere", w.saved }
 
 func (w *world) Logged() map[string]bool { return maps.Clone(w.logged) }

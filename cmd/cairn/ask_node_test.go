@@ -53,6 +53,9 @@ func TestStatus(t *testing.T) {
 		got.Mempool.Bytes != 672 || !got.Mining.On || got.Mining.Hashrate != 333_400 || got.Mining.Threads != 2 {
 		t.Errorf("%+v", got)
 	}
+	left := int64(90)
+	f.always("getstatus", rpc.Status{Height: 41, Headers: 50_000, Syncing: true, Sync: &rpc.Sync{Height: 41, Target: 50_000, Blocks: 555.1, Txs: 12_345.6, Left: &left}})
+	f.run(t, "status").wants(t, done, "41 of 50000, catching up: 555 blocks/s, 12346 transactions/s, 1 min 30 s left")
 }
 
 func TestPeers(t *testing.T) {

@@ -62,7 +62,12 @@ func behind(s *rpc.Status) string {
 	if !s.Syncing {
 		return ""
 	}
-	return fmt.Sprintf(" of %d, catching up", s.Headers)
+	words := fmt.Sprintf(" of %d, catching up", s.Headers)
+	if s.Sync == nil || s.Sync.Left == nil {
+		return words
+	}
+	return words + fmt.Sprintf(": %.0f blocks/s, %.0f transactions/s, %s left",
+		s.Sync.Blocks, s.Sync.Txs, span(time.Duration(*s.Sync.Left)*time.Second))
 }
 
 func ifNot(is bool, words string) string {
