@@ -161,8 +161,14 @@ func (v *view) pay(ctx context.Context, amount string) (id chain.Hash, err error
 
 // live shows the lab until q is pressed.
 func (v *view) live(ctx context.Context) error {
+	nodes := make([]func() (*rpc.Client, error), len(v.clients))
+	for i, c := range v.clients {
+		nodes[i] = func() (*rpc.Client, error) { return c, nil }
+	}
+	bell, down := hang(ctx, nodes...)
+	defer down()
 	return live(ctx, &screen{
-		eyes: &labLooker{v: v}, title: "lab " + rpc.Clean(v.lab.Dir),
+		eyes: &labLooker{v: v}, bell: bell, title: "lab " + rpc.Clean(v.lab.Dir),
 		pay: func() tea.Msg {
 			id, err := v.pay(ctx, "1")
 			return paidMsg{id, err}

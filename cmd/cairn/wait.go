@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	waitEvery   = 200 * time.Millisecond // between two looks
+	waitEvery   = 200 * time.Millisecond // between two looks at a node that tells no events
+	waitSeldom  = 2 * time.Second        // and at one that does
 	waitTimeout = 10 * time.Minute
 	settled     = 6 // confirmations, where nobody says how many
 )
@@ -58,6 +59,9 @@ func runWait(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	w.note = notes(cmd)
+	var down func()
+	w.bell, down = hang(cmd.Context(), func() (*rpc.Client, error) { return w.node, nil })
+	defer down()
 	result, err := w.run(cmd.Context())
 	if err != nil {
 		return &unknownError{err}
@@ -101,6 +105,7 @@ type waiting struct {
 	who     converge.Who
 	timeout time.Duration // 0 is none
 	every   time.Duration
+	bell    *bell // nil never rings
 	note    func(string)
 }
 
@@ -156,7 +161,7 @@ func (w *waiting) run(ctx context.Context) (end waited, err error) {
 			w.note(word)
 			said = word
 		}
-		if !pause(ctx, w.every) {
+		if !w.bell.wait(ctx, w.every, waitSeldom) {
 			return last, nil
 		}
 	}

@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	watchEvery = 300 * time.Millisecond // between two looks
-	maxWatched = 8                      // transactions followed where none is named
+	watchEvery  = 300 * time.Millisecond // between two looks at a node that tells no events
+	watchSeldom = 5 * time.Second        // and at one that does
+	maxWatched  = 8                      // transactions followed where none is named
 )
 
 func watchCommand() *cobra.Command {
@@ -63,6 +64,9 @@ func runWatch(cmd *cobra.Command, args []string) error {
 	if w.node, err = dial(cmd); err != nil {
 		return err
 	}
+	var down func()
+	w.bell, down = hang(cmd.Context(), func() (*rpc.Client, error) { return w.node, nil })
+	defer down()
 	return w.run(cmd.Context(), watchEvery, func(c *change) error {
 		if yes(cmd, "json") {
 			return writeJSON(cmd.OutOrStdout(), c, "")
@@ -85,6 +89,9 @@ func onScreen(cmd *cobra.Command) bool {
 func watchLive(cmd *cobra.Command, w *watcher) error {
 	eyes := &nodeLooker{dial: func() (*rpc.Client, error) { return dial(cmd) }, pool: follower{named: w.named, ids: w.ids}}
 	s := &screen{eyes: eyes, until: w.until, title: "watch"}
+	var down func()
+	s.bell, down = hang(cmd.Context(), eyes.dial)
+	defer down()
 	first, err := eyes.look(cmd.Context(), nil)
 	if err != nil {
 		return err
@@ -99,6 +106,7 @@ type watcher struct {
 	ids   []chain.Hash // followed, the oldest first
 	named bool         // by the caller: no others are followed
 	until int64        // 0 is for ever
+	bell  *bell
 
 	tip    chain.Hash // that was seen last
 	height uint64
@@ -150,7 +158,7 @@ func (w *watcher) run(ctx context.Context, every time.Duration, tell func(*chang
 		if over, err := w.over(c); over {
 			return err
 		}
-		if !pause(ctx, every) {
+		if !w.bell.wait(ctx, every, watchSeldom) {
 			return nil
 		}
 	}

@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	screenEvery = 500 * time.Millisecond // between two looks
+	screenEvery = 500 * time.Millisecond // between two looks at nodes that tell no events
+	screenClock = time.Second            // and at those that do: ages and rates go on
 	screenPatch = 10 * time.Second       // a look that takes longer has failed
 )
 
@@ -36,6 +37,7 @@ const (
 type screen struct {
 	ctx   context.Context
 	eyes  looker
+	bell  *bell          // nil never rings
 	until int64          // 0 is for ever
 	title string         // beside the program's name
 	pay   func() tea.Msg // nil where there is nothing to pay with
@@ -91,11 +93,14 @@ func (s *screen) lookNow() tea.Cmd {
 	}
 }
 
-// lookSoon takes a look after a while. Only the last call of it counts.
+// lookSoon takes a look when there may be news. Only the last call of it counts.
 func (s *screen) lookSoon() tea.Cmd {
 	s.ticket++
 	mine := tickMsg(s.ticket)
-	return tea.Tick(screenEvery, func(time.Time) tea.Msg { return mine })
+	return func() tea.Msg {
+		s.bell.wait(s.ctx, screenEvery, screenClock)
+		return mine
+	}
 }
 
 // Update hears keys and looks.
