@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -168,12 +170,21 @@ func (v *view) live(ctx context.Context) error {
 	bell, down := hang(ctx, nodes...)
 	defer down()
 	return live(ctx, &screen{
-		eyes: &labLooker{v: v}, bell: bell, title: "lab " + rpc.Clean(v.lab.Dir),
+		eyes: &labLooker{v: v}, bell: bell, title: "lab " + rpc.Clean(tilde(v.lab.Dir)),
 		pay: func() tea.Msg {
 			id, err := v.pay(ctx, "1")
 			return paidMsg{id, err}
 		},
 	})
+}
+
+// tilde shortens a path below the home directory.
+func tilde(path string) string {
+	home, err := os.UserHomeDir()
+	if rest, below := strings.CutPrefix(path, home+string(filepath.Separator)); err == nil && below {
+		return filepath.Join("~", rest)
+	}
+	return path
 }
 
 // labLooker asks every node of a lab itself, where a nodeLooker believes one.
@@ -204,12 +215,14 @@ func (l *labLooker) look(ctx context.Context, also []chain.Hash) (*scene, error)
 	}
 	hashes := s.Expected * float64(s.Hashrate) // for a block
 	s.Hashrate, s.Found, s.Expected = 0, 0, 0
-	var tips []chain.Hash
-	for _, n := range views {
+	var tips []claim // each node knows its own branch, even while the others do not
+	for i, n := range views {
 		s.Nodes = append(s.Nodes, labNode(&n))
 		s.Hashrate += n.Rate
 		s.Found += n.Found
-		tips = append(tips, n.Tip)
+		if n.Trouble == "" {
+			tips = append(tips, claim{n.Tip, l.v.clients[i]})
+		}
 	}
 	if s.Hashrate > 0 {
 		s.Expected = hashes / float64(s.Hashrate)
@@ -219,9 +232,9 @@ func (l *labLooker) look(ctx context.Context, also []chain.Hash) (*scene, error)
 		return nil, err
 	}
 	s.settle(first)
-	s.Txs, err = l.txs(ctx, node, also)
+	s.Txs = l.txs(ctx, views, also)
 	s.At = time.Now()
-	return s, err
+	return s, nil
 }
 
 func labNode(n *nodeView) sceneNode {
@@ -237,16 +250,19 @@ func labNode(n *nodeView) sceneNode {
 	return s
 }
 
-// txs asks every node how deep it has each payment itself.
-func (l *labLooker) txs(ctx context.Context, first *rpc.Client, also []chain.Hash) (list []sceneTx, err error) {
-	waiting, err := ask[[]chain.Hash](ctx, first, "getrawmempool")
-	if err != nil {
-		return nil, err
+// txs asks every node what waits there, and how deep it has each payment itself.
+func (l *labLooker) txs(ctx context.Context, views []nodeView, also []chain.Hash) (list []sceneTx) {
+	var waiting []chain.Hash
+	for i, n := range views {
+		if n.Trouble == "" {
+			here, _ := ask[[]chain.Hash](ctx, l.v.clients[i], "getrawmempool") // the next look tells why
+			waiting = append(waiting, here...)
+		}
 	}
 	for _, id := range l.pool.follow(waiting, also) {
 		list = append(list, l.v.depths(ctx, id))
 	}
-	return l.pool.learn(list), nil
+	return l.pool.learn(list)
 }
 
 func (v *view) depths(ctx context.Context, id chain.Hash) sceneTx {

@@ -126,7 +126,7 @@ func count(n int, one, many string) string {
 func rate(hashes uint64) string {
 	f, unit := float64(hashes), ""
 	for _, next := range []string{"k", "M", "G", "T"} {
-		if f < 1000 {
+		if f < 999.5 { // or three digits would be 1e+03
 			break
 		}
 		f, unit = f/1000, next

@@ -72,9 +72,9 @@ func (s *screen) riskLines(tx *sceneTx) []string {
 	for _, q := range adversaries {
 		enough := ""
 		if z, ok := converge.DepthFor(q, wantedRisk); ok {
-			enough = fmt.Sprintf("; below %s from depth %d on", chance(wantedRisk), z)
+			enough = fmt.Sprintf("; below %s at %d", chance(wantedRisk), z)
 		}
-		lines = append(lines, fmt.Sprintf("  %12s if an attacker has %s of the work%s", chance(converge.Reversal(q, int(d.N))), chance(q), enough))
+		lines = append(lines, fmt.Sprintf("  %12s from an attacker with %s of the work%s", chance(converge.Reversal(q, int(d.N))), chance(q), enough))
 	}
 	return lines
 }

@@ -122,10 +122,10 @@ func (l *nodeLooker) try(ctx context.Context, also []chain.Hash) (s *scene, err 
 	if err := s.glance(ctx, l.node, l.rules); err != nil {
 		return nil, err
 	}
-	var claimed []chain.Hash
+	var claimed []claim
 	for _, n := range s.Nodes {
 		if n.Tip != nil {
-			claimed = append(claimed, *n.Tip)
+			claimed = append(claimed, claim{*n.Tip, l.node})
 		}
 	}
 	if s.Tree, err = l.tree.look(ctx, l.node, claimed); err != nil {

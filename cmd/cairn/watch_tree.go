@@ -181,9 +181,15 @@ type arborist struct {
 	last  chain.Hash // tip of the look before
 }
 
+// claim is a tip that somebody follows, and the node to ask for its branch.
+type claim struct {
+	tip  chain.Hash
+	node *rpc.Client
+}
+
 // look asks for the headers that are new. Beside the branches' ends it walks down
-// from other blocks: the tips that peers claim, and where our own tip was.
-func (a *arborist) look(ctx context.Context, node *rpc.Client, others []chain.Hash) (t forkTree, err error) {
+// from other blocks: the tips that others claim, and where our own tip was.
+func (a *arborist) look(ctx context.Context, node *rpc.Client, claims []claim) (t forkTree, err error) {
 	tips, err := ask[[]rpc.Tip](ctx, node, "getchaintips")
 	if err != nil {
 		return t, err
@@ -194,22 +200,42 @@ func (a *arborist) look(ctx context.Context, node *rpc.Client, others []chain.Ha
 			t.Best, floor = tip.Hash, tip.Height-min(tip.Height, treeDepth)
 		}
 	}
-	roots := []chain.Hash{t.Best}
+	roots := []claim{{t.Best, node}}
 	for _, tip := range tips {
 		if tip.Height > floor || tip.Hash == t.Best {
 			t.Ends = append(t.Ends, treeEnd{tip.Hash, tip.Status})
-			roots = append(roots, tip.Hash)
+			roots = append(roots, claim{tip.Hash, node})
 		}
 	}
 	w := walk{old: a.known, blocks: map[chain.Hash]treeBlock{}, floor: floor, fetches: treeFetches}
-	for _, root := range append(append(roots, others...), a.last) {
-		if err := w.down(ctx, node, &root); err != nil {
+	for _, root := range append(append(roots, claims...), claim{a.last, node}) {
+		// Another node that dies meanwhile takes no more than its own branch away.
+		if err := w.down(ctx, root.node, &root.tip); err != nil && root.node == node {
 			return t, err
 		}
 	}
 	t.Blocks = w.blocks
+	t.sprout(claims)
 	a.known, a.last = t.Blocks, t.Best
 	return t, nil
+}
+
+// sprout adds the branches that end at claimed tips, of which the node that was
+// asked for its own has not heard.
+func (t *forkTree) sprout(claims []claim) {
+	below := map[chain.Hash]bool{}
+	for _, b := range t.Blocks {
+		if b.Prev != nil {
+			below[*b.Prev] = true
+		}
+	}
+	for _, c := range claims {
+		_, known := t.Blocks[c.tip]
+		listed := slices.ContainsFunc(t.Ends, func(e treeEnd) bool { return e.ID == c.tip })
+		if known && !below[c.tip] && !listed {
+			t.Ends = append(t.Ends, treeEnd{ID: c.tip, Status: "valid-headers"})
+		}
+	}
 }
 
 // walk gathers blocks down to a height. It fills a map of its own: the screen may
