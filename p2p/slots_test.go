@@ -3,6 +3,7 @@ package p2p
 import (
 	"context"
 	"testing"
+	"time"
 
 	"cairn/node"
 )
@@ -13,6 +14,7 @@ func TestInboundFloodDoesNotEclipse(t *testing.T) {
 	const attackers = 100
 	cfg := eager()
 	cfg.MaxPeers = 16
+	cfg.Pace.Stranger = time.Hour // the attackers would say what it takes
 	honest := []player{begin(t, eager()), begin(t, eager())}
 	victim := begin(t, cfg)
 	for _, h := range honest {
