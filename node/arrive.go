@@ -249,8 +249,8 @@ func (n *Node) fill(now chain.Time, e *entry, a arrival, out *Outcome) error {
 	if len(expect) == 0 {
 		return n.filled(now, e, part, out)
 	}
-	if e.asked != 0 {
-		return nil
+	if e.asked != 0 || len(n.flight) >= maxInFlight {
+		return nil // the whole block is asked for, or will be
 	}
 	n.partial[e.id()] = part
 	n.fly(now, e, a.from)

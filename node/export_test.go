@@ -13,7 +13,9 @@ const (
 	MaxAPeer    = maxAPeer
 	MaxAhead    = maxAhead
 	BodyWait    = bodyWait
-	ClaimLife   = claimLife
+
+	MaxAsideBytes = maxAsideBytes
+	ClaimLife     = claimLife
 )
 
 // Most bounds the entries in memory.
@@ -27,6 +29,12 @@ func (n *Node) InMemory() int { return len(n.tree.m) }
 
 // Aside counts orphans and what waits for its time.
 func (n *Node) Aside() (orphans, later int) { return len(n.orphans.list), len(n.later.list) }
+
+// AsideBytes counts orphans, and their bytes.
+func (n *Node) AsideBytes() (orphans, bytes int) { return len(n.orphans.list), n.orphans.bytes }
+
+// HalfFilled counts announced blocks that are being filled in.
+func (n *Node) HalfFilled() int { return len(n.partial) }
 
 // Loose counts transactions whose coin is unknown.
 func (n *Node) Loose() int { return len(n.loose) }
