@@ -32,6 +32,7 @@ func (n *Node) Block(now chain.Time, from Peer, bs ...chain.CheckedBlock) (Outco
 		if err := n.known(e, from); err != nil {
 			return out, err
 		}
+		n.thank(now, from, e)
 		if err := n.keep(now, e, b, &out); err != nil {
 			return out, err
 		}

@@ -162,6 +162,10 @@ func (n *Node) fetch(now chain.Time, out *Outcome) error {
 }
 
 func (n *Node) fetchPath(now chain.Time, path []*entry, out *Outcome) {
+	if len(path) > 0 {
+		n.relieve(now, path[0])
+	}
+	var t turn
 	for i, e := range path[:min(len(path), maxInFlight)] {
 		soon := n.tree.bytes + (len(n.flight)+1)*n.p.MaxBlock
 		if len(n.flight) >= maxInFlight || i > 0 && soon > n.hand {
@@ -171,9 +175,9 @@ func (n *Node) fetchPath(now chain.Time, path []*entry, out *Outcome) {
 		if e.Status != Headed || e.body != nil || e.asked != 0 || e.retry > now {
 			continue
 		}
-		if from, ok := n.server(e); ok {
-			n.fly(now, e, from)
-			out.Ask = askBody(out.Ask, from, e.id())
+		if p := n.server(e, &t); p != nil {
+			n.fly(now, e, p.name)
+			out.Ask = askBody(out.Ask, p.name, e.id())
 		}
 	}
 }
@@ -259,21 +263,6 @@ func (n *Node) missing(head *entry) (path []*entry, err error) {
 	return path, nil
 }
 
-// server chooses whom to ask for a body: who told us of it, else another
-// connected peer that claims at least as much work; after failures the next one.
-func (n *Node) server(e *entry) (Peer, bool) {
-	if p := n.peers[e.teller]; e.tries == 0 && p != nil && p.direct && p.load < maxAPeer {
-		return e.teller, true
-	}
-	list := slices.DeleteFunc(n.direct(), func(p *peer) bool {
-		return p.load >= maxAPeer || p.claim.Work.Cmp(e.State.Work) < 0
-	})
-	if len(list) == 0 {
-		return Self, false
-	}
-	return list[e.tries%len(list)].name, true
-}
-
 // direct lists the connected peers by name.
 func (n *Node) direct() []*peer {
 	var list []*peer
@@ -322,7 +311,7 @@ func (n *Node) Failed(now chain.Time, from Peer, q Request) (Outcome, error) {
 	came := n.lastCome(q)
 	for i, id := range q.IDs {
 		switch e := n.tree.m[id]; {
-		case !n.lacks(e):
+		case !n.lacks(e) || e.asked != 0 && e.server != from && e.server != Self: // here, or asked elsewhere meanwhile
 		case i > came && came >= 0:
 			n.land(e) // the answer was full: the rest is asked for at once
 		default:
@@ -355,6 +344,7 @@ func (n *Node) lastCome(q Request) int {
 func (n *Node) miss(now chain.Time, from Peer, e *entry, w Want, out *Outcome) {
 	n.land(e)
 	delete(n.partial, e.id())
+	n.shrink(from)
 	if w == WantTxs && from != Self {
 		n.fly(now, e, from)
 		out.Ask = askBody(out.Ask, from, e.id())
@@ -370,6 +360,7 @@ func (n *Node) miss(now chain.Time, from Peer, e *entry, w Want, out *Outcome) {
 func (n *Node) timeOut(now chain.Time) {
 	for _, e := range n.flight {
 		if now-e.asked > bodyWait {
+			n.shrink(e.server)
 			n.land(e)
 			delete(n.partial, e.id())
 			e.tries++

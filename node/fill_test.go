@@ -252,15 +252,23 @@ func TestBodiesComeFromSeveralPeers(t *testing.T) {
 		s.meet(p, "a300")
 	}
 	s.done(s.n.Headers(s.now, "a", s.headers(names...)))
-	if got := len(s.asked(node.WantBodies)["a"]); got != node.MaxAPeer {
-		t.Errorf("%d bodies asked of the teller", got)
+	for _, p := range []node.Peer{"a", "b", "c"} {
+		if got := len(s.asked(node.WantBodies)[p]); got != node.MaxBodies {
+			t.Errorf("%d bodies asked of %s", got, p)
+		}
 	}
-	if s.n.Flying() != node.MaxInFlight {
-		t.Errorf("%d in flight", s.n.Flying())
+	s.giveTogether(numbered("a", 1, 16)...)
+	if n := len(s.out.Ask); n == 0 || n > 3 {
+		t.Errorf("%d requests follow an answer", n)
 	}
-	for _, a := range s.out.Ask {
-		if len(a.Request.IDs) > node.MaxBodies {
-			t.Errorf("%d bodies in one request", len(a.Request.IDs))
+	for at := 17; at < 280 && s.n.Flying() < node.MaxInFlight; at += 16 {
+		if s.giveTogether(numbered("a", at, at+15)...); s.n.Flying() > node.MaxInFlight {
+			t.Fatalf("%d in flight", s.n.Flying())
+		}
+		for _, a := range s.out.Ask {
+			if len(a.Request.IDs) > node.MaxBodies {
+				t.Errorf("%d bodies in one request", len(a.Request.IDs))
+			}
 		}
 	}
 }

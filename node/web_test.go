@@ -41,6 +41,10 @@ type host struct {
 	links map[node.Peer]*host
 	seen  map[string]bool // by gossip
 	ticks int
+
+	pace  chain.Time // milliseconds that a body takes to leave it
+	free  chain.Time // when it will have sent all bodies asked for
+	given int        // bodies that it sent
 }
 
 type event struct {
@@ -231,8 +235,12 @@ func (h *host) request(to *host, q node.Request, then func(node.Answer), failed 
 			h.after(1, failed)
 			return
 		}
-		raw := to.answer(h.name, q)
-		if h.soon(func() {
+		raw, wait := to.answer(h.name, q)
+		if wait >= h.deadline() {
+			h.after(h.deadline(), failed)
+			return
+		}
+		if h.late(wait, func() {
 			got, err := node.DecodeAnswer(raw, q)
 			if err != nil {
 				h.Fatal(err)
@@ -247,7 +255,20 @@ func (h *host) request(to *host, q node.Request, then func(node.Answer), failed 
 	}
 }
 
-func (h *host) answer(from node.Peer, q node.Request) []byte {
+// deadline is how long a driver waits for an answer.
+func (*host) deadline() chain.Time { return 60_000 }
+
+// late is soon, after a wait.
+func (w *web) late(wait chain.Time, do func()) (lost bool) {
+	if wait == 0 {
+		return w.soon(do)
+	}
+	w.after(wait, do)
+	return false
+}
+
+// answer is encoded; its bodies leave us one by one.
+func (h *host) answer(from node.Peer, q node.Request) (raw []byte, wait chain.Time) {
 	q, err := node.DecodeRequest(q.Append(nil))
 	if err != nil {
 		h.Fatal(err)
@@ -266,7 +287,12 @@ func (h *host) answer(from node.Peer, q node.Request) []byte {
 	}
 	a.Fill(q.Want, bodies)
 	h.served[q.Want] += max(1, len(a.Blocks))
-	return a.Append(nil, q.Want)
+	h.given += len(a.Blocks)
+	if n := chain.Time(len(a.Blocks)); n*h.pace > 0 {
+		h.free = max(h.free, h.now) + n*h.pace
+		wait = h.free - h.now
+	}
+	return a.Append(nil, q.Want), wait
 }
 
 // feed hands an answer over; false means that it lacks something.
@@ -275,9 +301,11 @@ func (h *host) feed(from node.Peer, a node.Ask, got node.Answer) bool {
 	case node.WantHeaders:
 		h.take(h.n.Headers(h.now, from, got.Headers))
 	case node.WantBodies:
+		var all []chain.CheckedBlock
 		for _, b := range got.Blocks {
-			h.take(h.n.Block(h.now, from, chaintest.Check(h.p, b)))
+			all = append(all, chaintest.Check(h.p, b))
 		}
+		h.take(h.n.Block(h.now, from, all...))
 		return len(got.Blocks) == len(a.Request.IDs)
 	case node.WantTxs:
 		if len(got.Txs) < len(a.Expect) {

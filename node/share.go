@@ -1,0 +1,106 @@
+package node
+
+import (
+	"slices"
+
+	"cairn/chain"
+)
+
+// A peer's share is how many bodies it may be asked for at a time. It grows by one
+// with each that comes, and shrinks with each that does not: who is fast is asked
+// for more, because its bodies leave room for others sooner and sooner.
+const (
+	firstShare = MaxBodies
+	patience   = 2_000 // milliseconds that others wait for the first body missing, at the least
+	guess      = 2_500 // milliseconds that a body takes from a peer that has sent none yet
+)
+
+// serves tells whether the peer may be asked for a body: it told us of the block or
+// claims at least as much work.
+func (p *peer) serves(e *entry) bool {
+	return p.direct && p.load < p.share && (p.name == e.teller || p.claim.Work.Cmp(e.State.Work) >= 0)
+}
+
+// freer tells whether p would use less of its share than q, with one body more.
+func (p *peer) freer(q *peer) bool { return (p.load+1)*q.share < (q.load+1)*p.share }
+
+// A turn is a run of bodies, one behind the other, that go into one request.
+type turn struct {
+	p    *peer
+	left int
+}
+
+// server chooses whom to ask for a body, or nobody: the one whose turn it is; else
+// who uses the least of its share, before others who told us of the block; after
+// failures the next one.
+func (n *Node) server(e *entry, t *turn) *peer {
+	if t.left > 0 && t.p.serves(e) && e.tries == 0 {
+		t.left--
+		return t.p
+	}
+	list := slices.DeleteFunc(n.direct(), func(p *peer) bool { return !p.serves(e) })
+	if len(list) == 0 {
+		return nil
+	}
+	if e.tries > 0 {
+		return list[e.tries%len(list)]
+	}
+	best := list[0]
+	for _, p := range list[1:] {
+		if p.freer(best) || p.name == e.teller && !best.freer(p) {
+			best = p
+		}
+	}
+	*t = turn{best, MaxBodies - 1}
+	return best
+}
+
+// thank notes that a body came from the peer that was asked for it.
+func (n *Node) thank(now chain.Time, from Peer, e *entry) {
+	p := n.peers[from]
+	if p == nil || e.asked == 0 || e.server != from {
+		return
+	}
+	p.share = min(p.share+1, maxAPeer)
+	took := now - e.asked
+	if p.took == 0 {
+		p.took = max(took, 1)
+	}
+	p.took = max((3*p.took+took)/4, 1)
+}
+
+// shrink notes that a body did not come.
+func (n *Node) shrink(name Peer) {
+	if p := n.peers[name]; p != nil {
+		p.share = max(p.share*3/4, 1)
+	}
+}
+
+// relieve takes all bodies from a peer that keeps the rest waiting for the first of
+// them, although another would have brought it twice by now. If it brings them
+// after all, they are welcome.
+func (n *Node) relieve(now chain.Time, first *entry) {
+	slow := n.peers[first.server]
+	if first.asked == 0 || slow == nil || n.partial[first.id()] != nil {
+		return
+	}
+	if !slices.ContainsFunc(n.direct(), func(p *peer) bool {
+		return p != slow && p.serves(first) && now-first.asked > max(patience, 2*p.usual())
+	}) {
+		return
+	}
+	slow.share, slow.took = 1, max(slow.took, now-first.asked)
+	for _, e := range n.flight {
+		if e.server == slow.name && n.partial[e.id()] == nil {
+			n.land(e)
+		}
+	}
+}
+
+// usual is how long a body takes from the peer, in milliseconds.
+func (p *peer) usual() chain.Time {
+	if p.took == 0 {
+		return guess
+	}
+	return p.took
+}
