@@ -75,6 +75,7 @@ type Daemon struct {
 	keep      keeper
 	herald    herald
 	story     story
+	revived   chain.Time // what was heard of until then was here before the start
 	chronicle *chronicle
 	meter     *meter
 	pace      pace
@@ -181,6 +182,7 @@ func (d *Daemon) newLoop() (*loop, error) {
 	if err := d.revive(n, node.Peer(name)); err != nil {
 		return nil, err
 	}
+	d.revived = chain.Time(d.cfg.Clock().UnixMilli())
 	d.herald = newHerald(n)
 	d.chronicle.begin(n)
 	if err := d.story.load(d.cfg.Store); err != nil {

@@ -39,6 +39,9 @@ func TestBranchesThatWereOurs(t *testing.T) {
 	linked(t, 1, a, b)
 	b.online(false)
 	linked(t, 0, a, b)
+	loser, winner := pay(p, 0, 1000, 1), pay(p, 0, 2000, 2)
+	a.submit(loser)
+	b.submit(winner)
 	lost, won := a.generate(2), b.generate(3)
 	b.online(true)
 	until(t, "a follows", sameTip(a, b))
@@ -54,8 +57,16 @@ func TestBranchesThatWereOurs(t *testing.T) {
 	w.until(func(e event) bool { return e.name == rpc.EventConnected }) // what came before is told, and kept
 	a.Close()
 	cfg.Store = disk
-	if again := begin(t, cfg); !again.branch(lost[1]).Connected {
+	again := begin(t, cfg)
+	if !again.branch(lost[1]).Connected {
 		t.Error("after a restart it is forgotten")
+	}
+	lived := again.Record.Reorgs()
+	if len(lived) != 1 || len(lived[0].Txs) != 1 || lived[0].Txs[0].ID != loser.ID() || *lived[0].Txs[0].By != winner.ID() {
+		t.Errorf("after a restart it tells of %+v", lived)
+	}
+	if past := again.Record.Past(loser.ID()); past.Seen != nil {
+		t.Errorf("after a restart it heard of the loser at %+v", past.Seen)
 	}
 }
 

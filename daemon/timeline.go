@@ -7,6 +7,7 @@ import (
 
 	"cairn/chain"
 	"cairn/converge"
+	"cairn/mempool"
 	"cairn/node"
 	"cairn/p2p"
 	"cairn/rpc"
@@ -147,14 +148,40 @@ func (r record) Depths(id chain.Hash, tips []chain.Hash) (rpc.TxDepths, error) {
 }
 
 // Reorgs are the reorganisations that are remembered, newest first.
-func (r record) Reorgs() (list []rpc.ReorgRecord) {
+func (r record) Reorgs() []rpc.ReorgRecord {
 	past, _ := r.d.lived()
-	for _, p := range slices.Backward(past) {
-		p.More = max(0, len(p.Txs)-rpc.MaxFates)
-		p.Txs = p.Txs[:len(p.Txs)-p.More]
-		list = append(list, p)
+	slices.Reverse(past)
+	return past
+}
+
+// Past tells when and from whom something came, and why it left the pool.
+func (r record) Past(id chain.Hash) (p rpc.Past) {
+	_ = r.d.loop.look(r.d.life, func(chain.Time) {
+		n := r.d.loop.node
+		if s, ok := n.Sight(id); ok && s.Time > r.d.revived {
+			p.Seen = sighting(s)
+		}
+		if f, ok := n.Mempool().Fate(id); ok {
+			p.Left = &rpc.StoryFate{At: int64(f.Time), TxFate: fatesOf([]mempool.Fate{f})[0]}
+		}
+	})
+	if p.Seen != nil {
+		return p
 	}
-	return list
+	r.d.chronicle.mu.Lock()
+	defer r.d.chronicle.mu.Unlock()
+	if at, ok := r.d.chronicle.seen[id]; ok && at > 0 { // it came inside a block
+		p.Seen = &rpc.Sighting{At: int64(at)}
+	}
+	return p
+}
+
+func sighting(s node.Sight) *rpc.Sighting {
+	t := &rpc.Sighting{At: int64(s.Time), Own: s.From == node.Self}
+	if !t.Own {
+		t.From = p2p.Name(s.From)
+	}
+	return t
 }
 
 // What is told of when a depth was reached.

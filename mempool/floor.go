@@ -36,8 +36,8 @@ func (p *Pool) drained() {
 	}
 }
 
-// lower lets the floor fall with time, the faster the emptier the pool is.
-func (p *Pool) lower() {
+// lowered is the floor at a time: it falls the faster the emptier the pool is.
+func (p *Pool) lowered(now chain.Time) floor {
 	step := max(p.cfg.Halving/steps, 1)
 	switch {
 	case p.bytes < p.cfg.MaxBytes/4:
@@ -45,18 +45,19 @@ func (p *Pool) lower() {
 	case p.bytes < p.cfg.MaxBytes/2:
 		step = max(step/2, 1)
 	}
-	for p.floor.falls && p.floor.rate > 0 && p.now-p.floor.since >= step {
-		p.floor.since += step
-		p.floor.rate = p.floor.rate/of*fall + p.floor.rate%of*fall/of
-		if p.floor.rate < p.cfg.MinFeeRate/2 {
-			p.floor.rate = 0
+	f := p.floor
+	for f.falls && f.rate > 0 && now-f.since >= step {
+		f.since += step
+		f.rate = f.rate/of*fall + f.rate%of*fall/of
+		if f.rate < p.cfg.MinFeeRate/2 {
+			f.rate = 0
 		}
 	}
+	return f
 }
 
 // AskLike makes a copy of a part of another pool ask of newcomers what that one
-// asks now.
+// asks at a time.
 func (p *Pool) AskLike(o *Pool, now chain.Time) {
-	o.hear(now)
-	p.floor = floor{rate: o.floor.rate}
+	p.floor = floor{rate: o.lowered(now).rate}
 }

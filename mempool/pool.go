@@ -270,5 +270,5 @@ func (p *Pool) schedule(e *entry) {
 
 func (p *Pool) hear(now chain.Time) {
 	p.now = max(p.now, now)
-	p.lower()
+	p.floor = p.lowered(p.now)
 }

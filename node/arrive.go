@@ -144,6 +144,7 @@ func (n *Node) header(now chain.Time, from Peer, h chain.Header, asked bool, out
 		return nil, err
 	}
 	e.teller = from
+	n.sights.note(e.id(), now, from)
 	n.tree.put(e)
 	n.inherit(e)
 	return e, n.free(now, e, out)

@@ -51,6 +51,7 @@ type Node struct {
 	peers   map[Peer]*peer
 	join    joining
 	counter uint64
+	sights  sights
 	reorgs  []Reorg
 	reorged uint64 // reorganisations in all
 	stats   ReorgStats

@@ -43,6 +43,7 @@ func (n *Node) enter(now chain.Time, from Peer, tx chain.CheckedTx, out *Outcome
 	if _, err := n.pool.Add(now, tx, from == Self); err != nil {
 		return err
 	}
+	n.sights.note(tx.ID(), now, from)
 	out.Fees = true
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 
 	"cairn/chain"
 	"cairn/converge"
@@ -18,7 +19,14 @@ type Record interface {
 	// Depths is the depth of a transaction under each of some tips. An id that no
 	// branch and no pool holds is node.ErrUnknown.
 	Depths(tx chain.Hash, tips []chain.Hash) (TxDepths, error)
-	Reorgs() []ReorgRecord // newest first
+	Reorgs() []ReorgRecord // newest first, each with every transaction that it undid
+	Past(chain.Hash) Past  // of a transaction or block
+}
+
+// Past is what a Record holds of one transaction or block.
+type Past struct {
+	Seen *Sighting  // nil if it is not remembered
+	Left *StoryFate // why it left the pool last; nil if it did not, or that is forgotten
 }
 
 // Timeline is the result of gettimeline. With it the past can be drawn: the depth
@@ -166,6 +174,8 @@ func getReorgs(c *call) ([]ReorgRecord, error) {
 	}
 	reorgs := list(c.Record.Reorgs())
 	for i := range reorgs {
+		reorgs[i].More = max(0, len(reorgs[i].Txs)-MaxFates)
+		reorgs[i].Txs = slices.Clone(reorgs[i].Txs[:len(reorgs[i].Txs)-reorgs[i].More])
 		for j := range reorgs[i].Txs {
 			reorgs[i].Txs[j].Why = Clean(reorgs[i].Txs[j].Why)
 		}

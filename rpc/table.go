@@ -71,7 +71,7 @@ func init() {
 		group("Pool", feeMethods()),
 		group("Network", slices.Concat(networkMethods(), bookMethods())),
 		group("Mining", slices.Concat(miningMethods(), workMethods())),
-		group("Convergence", slices.Concat(convergenceMethods(), timelineMethods())),
+		group("Convergence", slices.Concat(convergenceMethods(), timelineMethods(), storyMethods())),
 		group("Control", slices.Concat(controlMethods(), upkeepMethods(), discoverMethods())),
 	)
 	for i := range methods {
