@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -32,6 +33,8 @@ type Config struct {
 	// Log hears what the database says, if not nil. It is called from many
 	// goroutines.
 	Log func(level slog.Level, text string)
+
+	folder string // of the database in Dir; empty is databaseFolder
 }
 
 // Badger remembers on disk. Make it with Open.
@@ -73,6 +76,11 @@ func openMarked(c Config, l *lock) (*Badger, error) {
 	if err != nil {
 		return nil, err
 	}
+	if m.Swap != "" {
+		if err := finishSwap(c, &m); err != nil {
+			return nil, err
+		}
+	}
 	if err := prepare(c, &m); err != nil {
 		return nil, err
 	}
@@ -83,9 +91,47 @@ func openMarked(c Config, l *lock) (*Badger, error) {
 	}
 	b, err := openMarkedBook(c, m, &badgerDisk{db, l, discOf(c), said})
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(inFolder(err, c.Dir), db.Close())
 	}
 	return &Badger{b, discOf(c)}, nil
+}
+
+// openNew opens, or begins, a database that is built beside the one in use.
+func openNew(c Config) (*Badger, error) {
+	if err := discOf(c).least(LeastRoom); err != nil {
+		return nil, err
+	}
+	c.folder = newFolder
+	if err := prepareNew(c); err != nil {
+		return nil, err
+	}
+	said := &complaints{log: c.Log}
+	db, err := openDatabase(c, said)
+	if err != nil {
+		return nil, err
+	}
+	b, err := newBook(c.Params, &badgerDisk{db, nil, discOf(c), said})
+	if err != nil {
+		return nil, errors.Join(inFolder(err, c.Dir), db.Close())
+	}
+	return &Badger{b, discOf(c)}, nil
+}
+
+// prepareNew makes room for a database that is built, or keeps what is there of it.
+// One that a crash left unsound is begun again: the old one holds everything.
+func prepareNew(c Config) error {
+	folder := filepath.Join(c.Dir, newFolder)
+	l := look{dir: c.Dir, folder: folder}
+	if l.inspect(badgerOptions(c)) == nil && !l.lostLog() {
+		return l.sweep()
+	}
+	if err := os.RemoveAll(folder); err != nil {
+		return fmt.Errorf("begin the new database: %w", err)
+	}
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return fmt.Errorf("begin the new database: %w", err)
+	}
+	return nil
 }
 
 func openMarkedBook(c Config, m marker, d *badgerDisk) (*book, error) {
@@ -126,7 +172,7 @@ func holdsGenesis(d disk) error {
 // in the tree they would be rewritten by every compaction and take gigabytes of
 // memory.
 func badgerOptions(c Config) badger.Options {
-	return badger.DefaultOptions(filepath.Join(c.Dir, databaseFolder)).
+	return badger.DefaultOptions(filepath.Join(c.Dir, cmp.Or(c.folder, databaseFolder))).
 		WithSyncWrites(true).
 		WithDetectConflicts(false). // there is one writer
 		WithNumVersionsToKeep(1).
@@ -137,7 +183,6 @@ func badgerOptions(c Config) badger.Options {
 		WithBlockCacheSize(64 << 20).
 		WithIndexCacheSize(32 << 20).
 		WithNumCompactors(2).
-		WithVerifyValueChecksum(true). // of the value log; a block in a table has its root
 		WithBaseTableSize(8 << 20).
 		WithBaseLevelSize(32 << 20).
 		WithMetricsEnabled(false). // they are global to the process
@@ -186,7 +231,7 @@ func (c *complaints) Debugf(format string, args ...any)   { c.say(slog.LevelDebu
 
 type badgerDisk struct {
 	db   *badger.DB
-	lock *lock
+	lock *lock // nil if another holds it
 	disc disc
 	said *complaints
 }

@@ -29,7 +29,7 @@ func (e *DamageError) Error() string {
 	if e.Err != nil {
 		what += ": " + e.Err.Error()
 	}
-	return fmt.Sprintf("the chain in %s is damaged (%s): move that folder and %s away; the node fetches the chain again from its peers",
+	return fmt.Sprintf("the chain in %s is damaged (%s): `cairn db reindex` saves what can be read; if that is nothing, move that folder and %s away, and the node fetches the chain again from its peers",
 		filepath.Join(e.Dir, databaseFolder), what, filepath.Join(e.Dir, markFile))
 }
 

@@ -36,6 +36,10 @@ type marker struct {
 	// Suspect says that a value log was found empty and taken away: either a crash
 	// left it so, or blocks were in it. It is gone once all of them were read.
 	Suspect bool `json:"suspect,omitempty"`
+
+	// Swap names the folder that the old database goes to while a new one takes its
+	// place.
+	Swap string `json:"swap,omitempty"`
 }
 
 // ForeignError says that a folder holds files and none of ours.
@@ -182,4 +186,10 @@ func writeSynced(name string, text []byte) error {
 	}
 	_, err = f.Write(text)
 	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// Exists tells whether a folder holds a store.
+func Exists(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, markFile))
+	return err == nil
 }

@@ -69,8 +69,14 @@ func holder(name string) int {
 	return pid
 }
 
-// release leaves the file, empty: to remove it could remove the next holder's.
+// release leaves the file, empty: to remove it could remove the next holder's. A
+// second release does nothing.
 func (l *lock) release() error {
+	if l == nil || l.file == nil {
+		return nil
+	}
 	_ = l.say("")
-	return l.file.Close()
+	f := l.file
+	l.file = nil
+	return f.Close()
 }

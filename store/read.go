@@ -186,6 +186,13 @@ func (r reads) Coins(want []chain.OutPoint) (chain.Coins, error) {
 	return found, err
 }
 
+// eachKey calls f with every key of a kind.
+func (r reads) eachKey(kind byte, f func(key []byte) error) error {
+	return r.view(func(s snapshot) error {
+		return s.each(span{prefix: []byte{kind}, keys: true}, func(key, _ []byte) error { return f(key) })
+	})
+}
+
 // Get is the value that Put keeps under the name; ok is false if there is none.
 func (r reads) Get(name string) (value []byte, ok bool, err error) {
 	value, err = r.copyOf(keyNamed(name))

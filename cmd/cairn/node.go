@@ -230,13 +230,18 @@ func makeDataDir(cmd *cobra.Command) (string, error) {
 
 // openStore opens the database beside our own files.
 func openStore(dir string, p *chain.Params, log *slog.Logger) (*store.Badger, error) {
-	return store.Open(store.Config{
+	return store.Open(storeIn(dir, p, log))
+}
+
+// storeIn is the store of a data directory, where other files of ours stand.
+func storeIn(dir string, p *chain.Params, log *slog.Logger) store.Config {
+	return store.Config{
 		Dir: dir, Params: p,
 		Beside: []string{cookieFile + "*", rpcAddrFile, walletFile + "*", hostKeyFile + "*", peersFile + "*", bansFile + "*", configFile, "log"},
 		Log: func(level slog.Level, text string) {
 			log.Log(context.Background(), quieter(level), text, "of", "database")
 		},
-	})
+	}
 }
 
 // quieter takes what a database calls information as what only a debugger wants.

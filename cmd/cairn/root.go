@@ -108,6 +108,7 @@ func rootCommand() *cobra.Command {
 	grouped(root, "node", "Run nodes:", nodeCommand(), labCommand(), mineCommand(), peersCommand())
 	grouped(root, "pay", "Pay, and watch it settle:", walletCommand(), sendCommand(), bumpCommand(), cancelCommand(), waitCommand(), watchCommand(), riskCommand())
 	grouped(root, "ask", "Ask a node:", statusCommand(), tipsCommand(), blockCommand(), txCommand(), explainCommand(), proofCommand(), verifyProofCommand(), mempoolCommand(), rpcCommand())
+	grouped(root, "data", "Look after a node's data:", dbCommand())
 	grouped(root, "program", "The program itself:", configCommand(), versionCommand(), manCommand())
 	root.SetHelpCommandGroupID("program")
 	root.SetCompletionCommandGroupID("program")
