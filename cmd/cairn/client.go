@@ -44,6 +44,11 @@ func dial(cmd *cobra.Command) (*rpc.Client, error) {
 	return rpc.Dial(addr, auth(cmd, dir)), nil
 }
 
+// staying is a way to a node that stays where it is.
+func staying(node *rpc.Client) func() (*rpc.Client, error) {
+	return func() (*rpc.Client, error) { return node, nil }
+}
+
 // nodeAddress finds the node: where the caller says, where the data directory's
 // node wrote that it listens, or at the network's port.
 func nodeAddress(cmd *cobra.Command, dir string) (string, error) {

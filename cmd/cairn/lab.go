@@ -239,7 +239,7 @@ func demonstrate(ctx context.Context, cmd *cobra.Command, v *view) error {
 	}
 	say("node1 pays node2 12.5 CRN: %v", id)
 	for i, n := range v.lab.Nodes {
-		w := waiting{node: v.clients[i], id: id, depth: labDepth, timeout: labPatience, every: waitEvery, note: func(s string) { say("  %s: %s", n.Name, s) }}
+		w := waiting{dial: staying(v.clients[i]), id: id, depth: labDepth, timeout: labPatience, every: waitEvery, note: func(s string) { say("  %s: %s", n.Name, s) }}
 		result, err := w.run(ctx)
 		if err != nil {
 			return err

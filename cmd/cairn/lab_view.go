@@ -165,7 +165,7 @@ func (v *view) pay(ctx context.Context, amount string) (id chain.Hash, err error
 func (v *view) live(ctx context.Context) error {
 	nodes := make([]func() (*rpc.Client, error), len(v.clients))
 	for i, c := range v.clients {
-		nodes[i] = func() (*rpc.Client, error) { return c, nil }
+		nodes[i] = staying(c)
 	}
 	bell, down := hang(ctx, nodes...)
 	defer down()

@@ -27,6 +27,7 @@ func newLogs(level, format string, w io.Writer) (*logs, error) {
 	if err := l.usual.UnmarshalText([]byte(level)); err != nil {
 		return nil, fmt.Errorf("--log-level %q: choose debug, info, warn or error", level)
 	}
+	w = plainLines{w}
 	everything := &slog.HandlerOptions{Level: slog.LevelDebug}
 	switch format {
 	case "text":

@@ -49,6 +49,17 @@ func printable(s string) string {
 	return b.String()
 }
 
+// plainLines makes what is written a whole line at a time printable: logs quote
+// strangers.
+type plainLines struct{ io.Writer }
+
+func (p plainLines) Write(line []byte) (int, error) {
+	if _, err := io.WriteString(p.Writer, printable(string(line))); err != nil {
+		return 0, err
+	}
+	return len(line), nil
+}
+
 // writeJSON writes a value and a line's end; without an indent it is one line.
 func writeJSON(w io.Writer, v any, indent string) error {
 	var b bytes.Buffer

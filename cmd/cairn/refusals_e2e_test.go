@@ -92,6 +92,38 @@ func TestRefusalsOfAnotherGenesis(t *testing.T) {
 	}
 }
 
+// Whoever watches or waits is told that the node went away, and goes on when it is
+// back, although it answers at another port.
+func TestRefusalsOfANodeThatGoesAway(t *testing.T) {
+	u := newUser(t)
+	dir := filepath.Join(u.home, "one")
+	node := u.node(dir, freePort(t))
+	mine := func() string {
+		return strings.TrimSpace(u.run("mine", "generate", "1", "--data-dir", dir, "--network", "regtest"))
+	}
+	first := mine()
+	watch := u.background("watch", "--lines", "--data-dir", dir)
+	wait := u.background("wait", first, "--confirmations", "3", "--data-dir", dir)
+	says := func(p *process, words string) {
+		t.Helper()
+		u.until(words, func() bool { return strings.Contains(p.log.String(), words) })
+	}
+	says(watch, "height 1 ")
+	says(wait, "depth 3 on 0 of 1 node")
+	stop(u, node)
+	says(watch, "does not answer")
+	says(wait, "does not answer, trying again")
+	u.node(dir, freePort(t))
+	mine()
+	says(watch, "height 2 ")
+	mine()
+	<-wait.ended
+	if wait.err != nil {
+		t.Errorf("the wait ended with %v", wait.err)
+	}
+	t.Logf("$ cairn watch --lines\n%s\n$ cairn wait %s --confirmations 3\n%s", watch.log.String(), first, wait.log.String())
+}
+
 // Ctrl-C ends a wait, and the wait says so.
 func TestRefusalsOfPatience(t *testing.T) {
 	u := newUser(t)

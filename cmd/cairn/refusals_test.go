@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -293,4 +294,20 @@ func TestRefusalsOfControlCharacters(t *testing.T) {
 		{"wallet address --wallet " + evil, failed, nil},
 		{fmt.Sprintf("peers drop %s", evil), failed, nil},
 	})
+}
+
+// Logs quote strangers as well, on a terminal and for programs.
+func TestRefusalsOfControlCharactersInLogs(t *testing.T) {
+	for _, format := range []string{"text", "json"} {
+		var out bytes.Buffer
+		l, err := newLogs("info", format, &out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.of(logP2P).Warn("a peer says "+evil+"\u009b1m", "agent", evil, evil, "x\r")
+		if s := out.String(); strings.ContainsAny(s, "\x1b\u202e\u009b\r") || strings.Count(s, "\n") != 1 {
+			t.Errorf("%q", s)
+		}
+		t.Log(out.String())
+	}
 }

@@ -190,7 +190,7 @@ func follow(cmd *cobra.Command, id chain.Hash) string {
 
 // settle waits for what was sent, and shows both.
 func settle(cmd *cobra.Command, node *rpc.Client, pay *payment) error {
-	w := waiting{node: node, id: *pay.ID, every: waitEvery, note: notes(cmd)}
+	w := waiting{dial: staying(node), id: *pay.ID, every: waitEvery, note: notes(cmd)}
 	var err error
 	if w.depth, w.who, err = goal(cmd, "wait"); err != nil {
 		return err

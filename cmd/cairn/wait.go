@@ -55,12 +55,10 @@ func runWait(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if w.node, err = dial(cmd); err != nil {
-		return err
-	}
+	w.dial = func() (*rpc.Client, error) { return dial(cmd) }
 	w.note = notes(cmd)
 	var down func()
-	w.bell, down = hang(cmd.Context(), func() (*rpc.Client, error) { return w.node, nil })
+	w.bell, down = hang(cmd.Context(), w.dial)
 	defer down()
 	result, err := w.run(cmd.Context())
 	if err != nil {
@@ -99,7 +97,7 @@ func notes(cmd *cobra.Command) func(string) {
 
 // waiting is one wait for agreement.
 type waiting struct {
-	node    *rpc.Client
+	dial    func() (*rpc.Client, error) // for each look: a node that comes back may listen elsewhere
 	id      chain.Hash
 	depth   int64
 	who     converge.Who
@@ -180,7 +178,11 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 func (w *waiting) look(ctx context.Context) (waited, error) {
-	info, err := ask[rpc.ConvergenceInfo](ctx, w.node, "getconvergence", w.id)
+	node, err := w.dial()
+	if err != nil {
+		return waited{}, err
+	}
+	info, err := ask[rpc.ConvergenceInfo](ctx, node, "getconvergence", w.id)
 	if absent(err) {
 		return waited{ID: w.id, Result: unseen, Confirmations: w.depth}, nil
 	}

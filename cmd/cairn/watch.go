@@ -43,7 +43,7 @@ func watchCommand() *cobra.Command {
 }
 
 func runWatch(cmd *cobra.Command, args []string) error {
-	w := watcher{named: len(args) > 0}
+	w := watcher{named: len(args) > 0, dial: func() (*rpc.Client, error) { return dial(cmd) }}
 	for _, arg := range args {
 		id, err := idArgument(cmd, arg)
 		if err != nil {
@@ -61,11 +61,8 @@ func runWatch(cmd *cobra.Command, args []string) error {
 	if onScreen(cmd) {
 		return watchLive(cmd, &w)
 	}
-	if w.node, err = dial(cmd); err != nil {
-		return err
-	}
 	var down func()
-	w.bell, down = hang(cmd.Context(), func() (*rpc.Client, error) { return w.node, nil })
+	w.bell, down = hang(cmd.Context(), w.dial)
 	defer down()
 	return w.run(cmd.Context(), watchEvery, func(c *change) error {
 		if yes(cmd, "json") {
@@ -87,7 +84,7 @@ func onScreen(cmd *cobra.Command) bool {
 // watchLive shows the screen. That the node does not answer is said before there is
 // one: later it may come back.
 func watchLive(cmd *cobra.Command, w *watcher) error {
-	eyes := &nodeLooker{dial: func() (*rpc.Client, error) { return dial(cmd) }, pool: follower{named: w.named, ids: w.ids}}
+	eyes := &nodeLooker{dial: w.dial, pool: follower{named: w.named, ids: w.ids}}
 	s := &screen{eyes: eyes, until: w.until, title: "watch"}
 	var down func()
 	s.bell, down = hang(cmd.Context(), eyes.dial)
@@ -102,7 +99,8 @@ func watchLive(cmd *cobra.Command, w *watcher) error {
 
 // watcher looks again and again and tells of what is new.
 type watcher struct {
-	node  *rpc.Client
+	dial  func() (*rpc.Client, error)
+	node  *rpc.Client  // of this look: one that comes back may listen elsewhere
 	ids   []chain.Hash // followed, the oldest first
 	named bool         // by the caller: no others are followed
 	until int64        // 0 is for ever
@@ -210,7 +208,10 @@ func over(until int64, txs [][]converge.Row) (is bool, ruled error) {
 	return true, ruled
 }
 
-func (w *watcher) look(ctx context.Context) (*change, error) {
+func (w *watcher) look(ctx context.Context) (c *change, err error) {
+	if w.node, err = w.dial(); err != nil {
+		return nil, err
+	}
 	tips, err := ask[rpc.ConvergenceInfo](ctx, w.node, "getconvergence")
 	if err != nil {
 		return nil, err
@@ -219,7 +220,7 @@ func (w *watcher) look(ctx context.Context) (*change, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &change{Height: tips.Self.Height, Tip: tips.ID, Waiting: len(waiting), Nodes: nodeTips(&tips.Agreement), Txs: []watched{}}
+	c = &change{Height: tips.Self.Height, Tip: tips.ID, Waiting: len(waiting), Nodes: nodeTips(&tips.Agreement), Txs: []watched{}}
 	if err := w.moved(ctx, c); err != nil {
 		return nil, err
 	}
