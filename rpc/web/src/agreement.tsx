@@ -30,7 +30,7 @@ export function Agreement() {
   return (
     <>
       <Headline />
-      <section class="score" aria-label="Agreement over time" tabIndex={0} onKeyDown={(e) => keys(e, store)} style={{ '--nodes': peers.length, '--cell': peers.length > 12 ? '20px' : peers.length > 6 ? '26px' : undefined }}>
+      <section class={peers.length > 12 ? 'score crowded' : 'score'} aria-label="Agreement over time" tabIndex={0} onKeyDown={(e) => keys(e, store)} style={{ '--nodes': peers.length, '--cell': peers.length > 12 ? '20px' : peers.length > 6 ? '26px' : undefined }}>
         <div class="stage">
           <div class="lane-label" aria-hidden="true"><span>blocks</span></div>
           <div class="wide" ref={box}>{width > 0 && <Tree width={width} />}</div>

@@ -4,6 +4,7 @@ import { Agreement } from './agreement'
 import { forgetColours } from './colour'
 import { StoreContext, useStore } from './hooks'
 import { ask, listen, Locked } from './node'
+import { Nodes } from './nodes'
 import { Address, BlockPage, Payment, Reorganisations, Risk, Send, Waiting } from './pages'
 import { Store } from './view'
 import './style.css'
@@ -46,7 +47,7 @@ function beat(): void {
     if (view.playing > 0 && view.at !== 'live') store.go(view.at + (now - last) * view.playing)
     else if (view.at === 'live' && !document.hidden) store.tell()
     last = now
-    window.setTimeout(step, view.playing > 0 ? (calm.matches ? 500 : 60) : calm.matches ? 1000 : 400)
+    window.setTimeout(step, view.playing > 0 ? (calm.matches ? 500 : 60) : calm.matches ? 1000 : 500)
   }
   step()
 }
@@ -64,7 +65,7 @@ function useRoute(): string[] {
   return hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent)
 }
 
-const tabs: [string, string][] = [['', 'Agreement'], ['waiting', 'Waiting'], ['reorganisations', 'Reorganisations'], ['risk', 'Risk'], ['send', 'Send']]
+const tabs: [string, string][] = [['', 'Agreement'], ['waiting', 'Waiting'], ['nodes', 'Nodes'], ['reorganisations', 'Reorganisations'], ['risk', 'Risk'], ['send', 'Send']]
 
 function Page() {
   const store = useStore()
@@ -74,7 +75,7 @@ function Page() {
     <>
       <a class="skip" href="#content" onClick={(e) => { e.preventDefault(); document.getElementById('content')?.focus() }}>skip to the content</a>
       <nav class="top" aria-label="Pages">
-        <a class="brand" href="#/" aria-label="Cairn, to the first page"><Mark />Cairn <small>{store.record.status?.network}</small></a>
+        <a class="brand" href="#/"><Mark />Cairn <small>{store.record.status?.network}</small></a>
         <ul>{tabs.map(([to, name]) => <li key={to}><a href={'#/' + to} aria-current={where === to ? 'page' : undefined}>{name}</a></li>)}</ul>
         <Search />
         <Theme />
@@ -92,6 +93,7 @@ function route(where: string, what: string) {
     case 'address': return <Address key={what} id={what} />
     case 'waiting': return <Waiting />
     case 'reorganisations': return <Reorganisations />
+    case 'nodes': return <Nodes />
     case 'risk': return <Risk />
     case 'send': return <Send />
   }

@@ -281,7 +281,7 @@ function Change({ r }: { r: Reorg }) {
   return (
     <article class="reorg">
       <h2>{count(r.depth, 'block', 'blocks')} undone, {group(r.applied.length)} came <small>{clock(r.at)}</small>
-        <button class="quiet" onClick={() => { store.go(r.at - 1000); location.hash = '#/' }}>see it happen</button>
+        <button class="quiet" onClick={() => { store.go(r.at - 1); location.hash = '#/' }}>see it happen</button>
       </h2>
       <p class="aside">The branches part above block <Id to="block" id={r.ancestor.hash} /> at height {group(r.ancestor.height)}. {won > lost && lost > 0 && `The winning one carries ${(won / lost).toPrecision(3)} times the work.`}</p>
       <div class="diff">

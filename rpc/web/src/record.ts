@@ -90,6 +90,7 @@ export class Record {
   began = 0 // ms
   version = 0 // grows with every change
 
+  private order: { at: number }[] = [] // when each block was heard of
   private cursor = ''
   private depths = new Map<string, Map<number, number | null>>()
   private asked = new Map<string, Set<number>>()
@@ -130,6 +131,7 @@ export class Record {
 
   private forget(): void {
     this.blocks.clear()
+    this.order = []
     this.byID.clear()
     this.peers = []
     this.payments = []
@@ -155,6 +157,7 @@ export class Record {
     const block: Block = { number, id: b.hash, prev: b.prev, height: b.height, seen: b.seen, at: b.time * 1000 }
     if (b.seen && b.seen - block.at < liveDelay + this.spacing * 1000) block.at = b.seen
     this.blocks.set(number, block)
+    this.order.push({ at: Math.max(b.seen || block.at, this.order[this.order.length - 1]?.at ?? 0) })
     this.byID.set(block.id, block)
     this.waiting.push(block)
     this.waiting = this.waiting.filter((w) => !this.adopt(w)) // a parent may come later than its child
@@ -164,6 +167,18 @@ export class Record {
     b.parent = this.byID.get(b.prev)
     if (b.parent) b.at = Math.max(b.at, b.parent.at + apart)
     return !!b.parent || b.height === 0 || this.waiting.length > 2000
+  }
+
+  /** The blocks that are drawn between two times, in order. */
+  between(from: number, to: number): Block[] {
+    const list: Block[] = []
+    for (const b of this.blocks.values()) if (b.at >= from && b.at <= to) list.push(b)
+    return list.sort((a, b) => a.at - b.at)
+  }
+
+  /** How many blocks were heard of by then. */
+  heard(at: number): number {
+    return lastBefore(this.order, at)
   }
 
   /** The nodes that "all" means, this one first, then by name. */
@@ -188,12 +203,17 @@ export class Record {
     if (!known) this.depths.set(tx, (known = new Map()))
     const own = known.get(tip.number)
     if (own !== undefined) return own
+    if (known.size === 0) {
+      this.want(tx, tip)
+      return undefined
+    }
     // What a branch holds or rules out, it holds or rules out for whatever builds on it. Only where that
     // is not decided yet the node is asked.
     let below = tip.parent
     const way = [tip]
     const asked = this.asked.get(tx)
-    while (below && !asked?.has(below.number)) {
+    const born = (this.seen.get(tx) ?? 0) - 60_000 // what was there before the payment cannot tell
+    while (below && below.at > born && !asked?.has(below.number)) {
       const d = known.get(below.number)
       if (d === undefined) {
         way.push(below)
@@ -222,7 +242,7 @@ export class Record {
 
   /** Asks for the depths that were wanted; true if there were any. */
   async fetch(): Promise<boolean> {
-    const wanted = [...this.asked].filter(([, tips]) => tips.size > 0).slice(0, 32)
+    const wanted = [...this.asked].filter(([, tips]) => tips.size > 0).slice(0, 48)
     if (wanted.length === 0) return false
     const calls = wanted.map(([tx, tips]) => {
       // The lowest first: what they tell may answer for the others.

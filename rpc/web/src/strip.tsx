@@ -4,19 +4,22 @@ import { depthColour } from './colour'
 import { lastBefore, type Depth, type Peer } from './record'
 import type { Store } from './view'
 
-export const stripe = (nodes: number): number => (nodes > 12 ? 3 : nodes > 6 ? 4 : nodes > 3 ? 6 : 8)
+/** The thickness of a stripe and the gap below it, in pixels. */
+const stripe = (nodes: number): [number, number] => (nodes > 12 ? [2, 0] : nodes > 6 ? [3, 1] : nodes > 3 ? [6, 1] : [8, 1])
 
 export function Strip({ store, tx, seen, peers, width }: { store: Store; tx: string; seen: number; peers: Peer[]; width: number }) {
   const canvas = useRef<HTMLCanvasElement>(null)
-  const high = stripe(peers.length) * peers.length + peers.length - 1
+  const [thick, gap] = stripe(peers.length)
+  const high = (thick + gap) * peers.length - gap
   useEffect(() => {
     const c = canvas.current
     const paint = c?.getContext('2d')
     if (!c || !paint || width <= 0) return
     const ratio = window.devicePixelRatio || 1
-    c.width = width * ratio
-    c.height = high * ratio
-    paint.scale(ratio, ratio)
+    const [w, h] = [Math.round(width * ratio), Math.round(high * ratio)]
+    if (c.width !== w || c.height !== h) Object.assign(c, { width: w, height: h })
+    paint.setTransform(ratio, 0, 0, ratio, 0, 0)
+    paint.clearRect(0, 0, width, high)
     draw(paint, store, tx, seen, peers, width)
   })
   return <canvas ref={canvas} class="strip" style={{ width: `${width}px`, height: `${high}px` }} aria-hidden="true" />
@@ -27,10 +30,10 @@ function draw(paint: CanvasRenderingContext2D, store: Store, tx: string, seen: n
   const left = store.left()
   const scale = width / view.width
   const end = Math.min(store.moment(), record.now())
-  const thick = stripe(peers.length)
+  const [thick, gap] = stripe(peers.length)
   const begin = Math.max(left, seen)
   peers.forEach((p, i) => {
-    const y = i * (thick + 1)
+    const y = i * (thick + gap)
     const run = (from: number, to: number, d: Depth) => {
       paint.fillStyle = depthColour(d)
       const x = (from - left) * scale

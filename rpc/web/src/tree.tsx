@@ -1,5 +1,5 @@
 // The fork tree over time: stones, the branches they lie on, and who stands where.
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { select } from 'd3-selection'
 import { zoom, type D3ZoomEvent } from 'd3-zoom'
 import { depthName } from './colour'
@@ -29,7 +29,7 @@ export function layOut(store: Store, from: number, to: number): { stones: Stone[
   const main = new Map<number, number>()
   for (let b = tip; b && b.at >= from - 60_000; b = b.parent) main.set(b.number, tip!.height - b.height + 1)
   for (let b = self && record.tip(self, Infinity); b && !main.has(b.number) && b.at >= from; b = b.parent) if (b.height > (tip?.height ?? 0)) main.set(b.number, 0)
-  const shown = [...record.blocks.values()].filter((b) => b.at >= from && b.at <= to).sort((a, b) => a.at - b.at)
+  const shown = record.between(from, to)
   const lane = new Map<number, number>()
   const ends: number[] = [Infinity]
   const grown = new Set<number>()
@@ -61,63 +61,97 @@ export function Tree({ width }: { width: number }) {
   const { record, view } = store
   const left = store.left()
   const scale = width / view.width
-  const x = (t: number) => (t - left) * scale
-  const { stones, lanes } = layOut(store, left - 4 * record.spacing * 1000, left + view.width)
-  const high = Math.min(36, (tall / 2 - 34) / Math.max(1, Math.ceil(lanes / 2)))
-  const middle = tall / 2 + 10
-  const y = (lane: number) => middle + side(lane) * high
-  const place = new Map(stones.map((s) => [s.block.number, s]))
-  const many = stones.length > most
-  const size = Math.max(2, Math.min(9, record.spacing * 1000 * scale * 0.32))
-  const tips = followers(store)
-  const labelled = labels(stones, x)
+  const origin = useOrigin(left, scale)
+  const x = (t: number) => (t - origin) * scale
+  // Time goes on by moving the whole; what is in it is made anew only when that changes.
+  const part = Math.floor(left / view.width)
+  const from = (part - 0.1) * view.width
+  const to = (part + 2) * view.width
+  const self = record.peers[0]
+  const tip = self && record.tip(self, store.moment())
+  const heard = record.heard(store.moment())
+  const drawn = useMemo(() => {
+    const { stones, lanes } = layOut(store, from, to)
+    const high = Math.min(36, (tall / 2 - 34) / Math.max(1, Math.ceil(lanes / 2)))
+    const middle = tall / 2 + 10
+    const y = (lane: number) => middle + side(lane) * high
+    const size = Math.max(2, Math.min(9, record.spacing * 1000 * scale * 0.32))
+    return { stones, lanes, y, size, place: new Map(stones.map((s) => [s.block.number, s])) }
+  }, [record.version, part, view.width, width, tip, heard, origin])
+  const { stones, lanes, y, size, place } = drawn
+  const picture = useMemo(() => <Stones {...drawn} x={x} store={store} />, [drawn, store.picked])
   return (
-    <svg ref={svg} class="tree" width={width} height={tall} role="img" aria-label={`Fork tree of ${stones.length} blocks, ${lanes} branches beside the best chain`}>
+    <svg ref={svg} class="tree" width={width} height={tall} role="group" aria-label={`Fork tree of ${stones.length} blocks, ${lanes} branches beside the best chain`}>
+      <g transform={`translate(${-(left - origin) * scale}, 0)`}>
+        {picture}
+        {stand([...followers(store)].flatMap(([number, peers]) => {
+          const s = place.get(number)
+          return s ? [{ number, peers, x: x(s.block.at), y: y(s.lane) - size - 15 }] : []
+        }), x(left) + width).map((g) => <Standing key={g.number} group={g} all={record.counted()} />)}
+      </g>
+      {view.at !== 'live' && <line class="now" x1={(view.at - left) * scale} x2={(view.at - left) * scale} y1={0} y2={tall} />}
+    </svg>
+  )
+}
+
+/** A time that stays where it is while things are drawn beside it. */
+function useOrigin(left: number, scale: number): number {
+  const kept = useRef({ at: left, scale })
+  if (kept.current.scale !== scale || Math.abs(left - kept.current.at) * scale > 100_000) kept.current = { at: left, scale }
+  return kept.current.at
+}
+
+interface Drawn {
+  stones: Stone[]
+  place: Map<number, Stone>
+  y: (lane: number) => number
+  size: number
+}
+
+function Stones({ stones, place, y, size, x, store }: Drawn & { x: (t: number) => number; store: Store }) {
+  const many = stones.length > most
+  const labelled = labels(stones, x)
+  const held = new Set(store.picked ? store.record.about(store.picked).blocks : [])
+  const main = stones.filter((s) => s.main)
+  return (
+    <>
+      {many && <path class="link main" d={`M${x(main[0]?.block.at ?? 0)} ${y(0)}H${x(main[main.length - 1]?.block.at ?? 0)}`} />}
       {stones.map((s) => {
-        const p = s.block.parent
-        const from = p && place.get(p.number)
-        if (!p || (many && s.main && from?.main)) return null
-        const x0 = x(p.at)
-        const x1 = x(s.block.at)
-        const y0 = y(from?.lane ?? 0)
-        const y1 = y(s.lane)
-        const bend = Math.min(x1 - x0, 26)
-        return (
-          <path key={'l' + s.block.number} class={`link ${s.main ? 'main' : 'side'}${s.future ? ' future' : ''}`}
-            d={y0 === y1 ? `M${x0} ${y0}H${x1}` : `M${x0} ${y0}C${x0 + bend * 0.6} ${y0} ${x0 + bend * 0.4} ${y1} ${x0 + bend} ${y1}H${x1}`} />
-        )
+        const from = s.block.parent && place.get(s.block.parent.number)
+        return from && !(many && s.main && from.main) && <Link key={'l' + s.block.number} from={from} to={s} x={x} y={y} />
       })}
-      {many && <path class="link main" d={`M${x(stones.find((s) => s.main)?.block.at ?? left)} ${middle}H${x(stones.findLast((s) => s.main && !s.future)?.block.at ?? left)}`} />}
-      {stones.map((s) => (many && s.main && !tips.has(s.block.number) ? null : (
+      {stones.map((s) => (many && s.main && !held.has(s.block.id) ? null : (
         <a key={s.block.number} href={'#/block/' + s.block.id} class="stone" tabIndex={many ? -1 : 0}
           aria-label={`Block ${s.block.height}, ${short(s.block.id)}${s.main ? (s.deep ? `, depth ${s.deep}` : '') : ', off the best chain'}`}>
-          <g style={{ transform: `translate(${x(s.block.at)}px, ${y(s.lane)}px)` }}>
-            <Pebble s={s} size={size} held={!!store.picked && record.about(store.picked).blocks.includes(s.block.id)} />
-            {labelled.has(s.block.number) && <text class="height" y={size + 15}>{group(s.block.height)}</text>}
+          <g style={{ transform: `translate(${x(s.block.at).toFixed(1)}px, ${y(s.lane)}px)` }}>
+            <Pebble s={s} size={size} held={held.has(s.block.id)} />
           </g>
         </a>
       )))}
-      {stand([...tips].flatMap(([number, peers]) => {
-        const s = place.get(number)
-        return s ? [{ number, peers, x: x(s.block.at), y: y(s.lane) - size - 15 }] : []
-      }), width).map((g) => <Standing key={g.number} group={g} all={record.counted()} />)}
-      {view.at !== 'live' && <line class="now" x1={x(store.moment())} x2={x(store.moment())} y1={0} y2={tall} />}
-    </svg>
+      {main.map((s) => labelled.has(s.block.number) && <text key={'h' + s.block.number} class="height" x={x(s.block.at)} y={y(0) + size + 15}>{group(s.block.height)}</text>)}
+    </>
   )
+}
+
+function Link({ from, to, x, y }: { from: Stone; to: Stone; x: (t: number) => number; y: (lane: number) => number }) {
+  const [x0, x1, y0, y1] = [x(from.block.at), x(to.block.at), y(from.lane), y(to.lane)]
+  const bend = Math.min(x1 - x0, 26)
+  const d = y0 === y1 ? `M${x0} ${y0}H${x1}` : `M${x0} ${y0}C${x0 + bend * 0.6} ${y0} ${x0 + bend * 0.4} ${y1} ${x0 + bend} ${y1}H${x1}`
+  return <path class={`link ${to.main ? 'main' : 'side'}${to.future ? ' future' : ''}`} d={d} />
 }
 
 /** Heights are written where there is room, round ones first. */
 function labels(stones: Stone[], x: (t: number) => number): Set<number> {
   const chosen = new Set<number>()
   const taken: number[] = []
-  for (const round of [100, 10, 5, 1]) {
+  for (const round of [1000, 100, 10, 5, 1]) {
     for (const s of stones) {
       const at = x(s.block.at)
-      if (!s.main || s.block.height % round || at < 14 || taken.some((t) => Math.abs(t - at) < 46)) continue
+      if (!s.main || s.block.height % round || taken.some((t) => Math.abs(t - at) < 46)) continue
       taken.push(at)
       chosen.add(s.block.number)
     }
-    if (taken.length > 6) break
+    if (taken.length > 12) break
   }
   return chosen
 }
