@@ -157,7 +157,7 @@ func Agreed(rows []Row, n int64, who Who) Verdict {
 	}
 	v.Yes = v.Have >= v.Need
 	if v.Need > len(rows) && len(rows) > 0 {
-		v.Note = fmt.Sprintf("%d nodes must agree, %d were counted", v.Need, len(rows))
+		v.Note = fmt.Sprintf("%d nodes must agree, but no more than %d can be counted", v.Need, len(rows))
 	}
 	return v
 }

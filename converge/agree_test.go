@@ -90,7 +90,7 @@ func TestOneNodesWordSaysSo(t *testing.T) {
 	if v := Agreed(rows("9 9"), 3, All); v.Note != "" || strings.Join(v.Nodes, ", ") != "node 0, node 1" {
 		t.Errorf("%+v", v)
 	}
-	if v := Agreed(rows("9 9"), 3, 5); !strings.Contains(v.Note, "5 nodes must agree, 2 were counted") {
+	if v := Agreed(rows("9 9"), 3, 5); !strings.Contains(v.Note, "5 nodes must agree, but no more than 2 can be counted") {
 		t.Errorf("%+v", v)
 	}
 }

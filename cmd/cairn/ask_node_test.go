@@ -97,7 +97,7 @@ func TestPeersChange(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 	f.always("disconnectnode", rpc.Errorf(rpc.NotConnected, "Node not found in connected nodes"))
-	f.run(t, "peers", "drop", "nobody").wants(t, failed, "Node not found")
+	f.run(t, "peers", "drop", "nobody").wants(t, failed, `no peer is called "nobody"`, "cairn peers")
 	f.always("listbanned", []rpc.Ban{})
 	f.run(t, "peers", "banned").wants(t, done, "nobody")
 	f.always("listbanned", []rpc.Ban{{Address: "192.0.2.0/24", Duration: 86400, Remaining: 7200}, {Address: "12D3KooWone", Reason: evil}})

@@ -277,8 +277,15 @@ func (v *view) sameBlock(ctx context.Context, out io.Writer, id chain.Hash) erro
 		t.row(n.Name, short(at.Block), at.Height, short(at.There), short(at.Status.Tip), at.Status.Height)
 	}
 	t.write(out, "")
-	fmt.Fprintf(out, "all %d nodes agree.\n", len(v.lab.Nodes))
+	fmt.Fprintf(out, "%s\n", everybody(len(v.lab.Nodes)))
 	return nil
+}
+
+func everybody(nodes int) string {
+	if nodes == 1 {
+		return "the one node agrees with itself."
+	}
+	return fmt.Sprintf("all %d nodes agree.", nodes)
 }
 
 // place is where a node has a transaction.
