@@ -81,7 +81,7 @@ func TestAnswersAreAsDiscovered(t *testing.T) {
 		"gettxout": {w.first.ID(), 1}, "getaddresscoins": {address, 0}, "getaddresshistory": {address}, "validateaddress": {address},
 		"gettxspendingprevout": {[]any{map[string]any{"txid": w.first.ID(), "vout": 0}}}, "estimatesmartfee": {6},
 		"decoderawtransaction": {Hex(w.paid.Bytes())}, "testmempoolaccept": {[]Hex{w.rival.Bytes()}}, "gettxoutproof": {[]chain.Hash{w.paid.ID()}},
-		"getheaders": {0}, "getconvergence": {w.paid.ID()}, "waitforblockheight": {1}, "help": {"help"},
+		"getheaders": {[]chain.Hash{}}, "getconvergence": {w.paid.ID()}, "waitforblockheight": {1}, "help": {"help"},
 	}
 	doc := readAny(t, raw).(map[string]any)
 	shown := 0

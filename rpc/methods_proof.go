@@ -16,9 +16,9 @@ func proofMethods() []method {
 			param{name: "blockhash", kind: id, optional: true, doc: "that block, on any branch; default: the one of the best chain that holds the first"}),
 		define("verifytxoutproof", "The transactions that a proof proves, none if its root is not its header's. Its block must be on the best chain.", verifyTxOutProof,
 			param{name: "proof", kind: text, doc: "as gettxoutproof gives it", example: "01000000..."}),
-		define("getheaders", "Headers of the best chain in hex, 80 bytes each: all that a light client needs.", getHeaders,
-			param{name: "height", kind: number, doc: "of the first", example: "0"},
-			param{name: "count", kind: number, optional: true, doc: "how many at most; default and most 2000"}),
+		define("getheaders", "Headers of the best chain in hex, 80 bytes each, behind the first block of a locator that stands on it (or behind the genesis): all that a light client needs, as btcd gives them.", getHeaders,
+			param{name: "blocklocators", kind: idList, doc: "blocks that the caller knows, the newest first; may be empty"},
+			param{name: "hashstop", kind: text, optional: true, doc: "the last one that is wanted; default and empty: up to 2000"}),
 	}
 }
 
@@ -121,17 +121,26 @@ func verifyTxOutProof(c *call) ([]chain.Hash, error) {
 const maxHeaders = 2000
 
 func getHeaders(c *call) ([]Hex, error) {
-	height, count := arg[int64](c, 0), argOr(c, 1, int64(maxHeaders))
-	if height < 0 || count < 0 || count > maxHeaders {
-		return nil, Errorf(InvalidParameter, "height is 0 or more, count lies between 0 and %d", maxHeaders)
+	var stop chain.Hash
+	if text := argOr(c, 1, ""); text != "" {
+		id, err := readID(c.Params, "hashstop", quote(text))
+		if err != nil {
+			return nil, err
+		}
+		stop = id.(chain.Hash)
 	}
 	v, err := c.view()
 	if err != nil {
 		return nil, err
 	}
+	height, err := located(v, arg[[]chain.Hash](c, 0))
+	if err != nil {
+		return nil, err
+	}
 	headers := []Hex{}
-	for h := uint64(height); len(headers) < int(count); h++ {
-		id, err := v.At(h)
+	for len(headers) < maxHeaders {
+		height++
+		id, err := v.At(height)
 		if errors.Is(err, node.ErrUnknown) {
 			break
 		}
@@ -143,7 +152,28 @@ func getHeaders(c *call) ([]Hex, error) {
 			return nil, err
 		}
 		raw := e.Header.Bytes()
-		headers = append(headers, raw[:])
+		if headers = append(headers, raw[:]); id == stop {
+			break
+		}
 	}
 	return headers, nil
+}
+
+// located is the height of the first block of a locator that stands on the best
+// chain, 0 if none does.
+func located(v Snapshot, locator []chain.Hash) (uint64, error) {
+	for _, id := range locator {
+		e, err := v.Entry(id)
+		if errors.Is(err, node.ErrUnknown) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		depth, err := depthOf(v, e.State)
+		if err != nil || depth > 0 {
+			return e.State.Height, err
+		}
+	}
+	return 0, nil
 }

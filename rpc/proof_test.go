@@ -62,8 +62,8 @@ func TestTxOutProof(t *testing.T) {
 		{Decoding, "proof", "verifytxoutproof", []any{proof + "00"}},
 		{NotFound, "Block not found in chain", "verifytxoutproof", []any{side}},
 		{NotFound, "Block not found in chain", "verifytxoutproof", []any{hex.EncodeToString(unknown.Bytes())}},
-		{InvalidParameter, "height is 0 or more", "getheaders", []any{-1}},
-		{InvalidParameter, "count lies between", "getheaders", []any{0, 2001}},
+		{InvalidParameter, "blocklocators must be of length 64", "getheaders", []any{[]string{"beef"}}},
+		{InvalidParameter, "hashstop must be of length 64", "getheaders", []any{[]string{}, "beef"}},
 	} {
 		a, _ := ask(t, s, c.method, c.params...)
 		if a.Error == nil || a.Error.Code != c.code || !strings.Contains(a.Error.Message, c.says) {
@@ -75,12 +75,14 @@ func TestTxOutProof(t *testing.T) {
 func TestHeadersInARow(t *testing.T) {
 	w := newWorld(t)
 	s := serve(t, w)
-	all := get[[]Hex](t, s, "getheaders", 0)
-	equal(t, "all", len(all), 6)
+	all := get[[]Hex](t, s, "getheaders", []chain.Hash{})
+	equal(t, "all behind the genesis", len(all), 5)
 	for i, raw := range all {
 		h := must(chain.DecodeHeader(raw))
-		equal(t, "header", h.ID(), w.best[i])
+		equal(t, "header", h.ID(), w.best[i+1])
 	}
-	same(t, "two of them", get[[]Hex](t, s, "getheaders", 3, 2), all[3:5])
-	equal(t, "behind the end", len(get[[]Hex](t, s, "getheaders", 6)), 0)
+	locator := []chain.Hash{{9}, w.names["b3"].ID(), w.names["a2"].ID(), w.names["a1"].ID()}
+	same(t, "behind a2", get[[]Hex](t, s, "getheaders", locator, ""), all[2:])
+	same(t, "up to a4", get[[]Hex](t, s, "getheaders", locator, w.names["a4"].ID()), all[2:4])
+	equal(t, "behind the tip", len(get[[]Hex](t, s, "getheaders", []chain.Hash{w.names["a5"].ID()})), 0)
 }

@@ -61,7 +61,11 @@ func runProof(cmd *cobra.Command, node *rpc.Client, args []string) error {
 }
 
 func writeHeaders(ctx context.Context, node *rpc.Client, path string) (int, error) {
-	headers, err := askHeaders(ctx, node)
+	p, err := node.Network(ctx)
+	if err != nil {
+		return 0, err
+	}
+	headers, err := askHeaders(ctx, node, p)
 	if err != nil {
 		return 0, err
 	}
@@ -70,31 +74,30 @@ func writeHeaders(ctx context.Context, node *rpc.Client, path string) (int, erro
 
 // askHeaders asks for all headers of the node's best chain, the genesis' first. A
 // reorganisation in between shows as headers that do not connect, and we ask anew.
-func askHeaders(ctx context.Context, node *rpc.Client) (all []byte, err error) {
+func askHeaders(ctx context.Context, node *rpc.Client, p *chain.Params) ([]byte, error) {
+	genesis := p.Genesis.Header.Bytes()
+	all := genesis[:]
 	for {
-		page, err := ask[[]rpc.Hex](ctx, node, "getheaders", len(all)/chain.HeaderSize)
+		last, err := chain.DecodeHeader(all[len(all)-chain.HeaderSize:])
 		if err != nil {
 			return nil, err
 		}
-		if len(page) == 0 {
-			return all, nil
+		page, err := ask[[]rpc.Hex](ctx, node, "getheaders", []chain.Hash{last.ID()})
+		if err != nil {
+			return nil, err
 		}
 		next := slices.Concat(page...)
-		if len(all) > 0 && !follows(all, next) {
-			all = nil
-			continue
+		switch first, err := chain.DecodeHeader(next[:min(chain.HeaderSize, len(next))]); {
+		case len(next) == 0:
+			return all, nil
+		case err != nil:
+			return nil, fmt.Errorf("the node's headers: %w", err)
+		case first.Prev != last.ID():
+			all = genesis[:]
+		default:
+			all = append(all, next...)
 		}
-		all = append(all, next...)
 	}
-}
-
-func follows(before, next []byte) bool {
-	last, err := chain.DecodeHeader(before[len(before)-chain.HeaderSize:])
-	if err != nil || len(next) < chain.HeaderSize {
-		return false
-	}
-	first, err := chain.DecodeHeader(next[:chain.HeaderSize])
-	return err == nil && first.Prev == last.ID()
 }
 
 func verifyProofCommand() *cobra.Command {
@@ -185,7 +188,7 @@ func headersFor(cmd *cobra.Command) (*chain.Params, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	raw, err := askHeaders(cmd.Context(), node)
+	raw, err := askHeaders(cmd.Context(), node, p)
 	return p, raw, err
 }
 
