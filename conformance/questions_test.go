@@ -1,5 +1,10 @@
 package conformance
 
+import (
+	"strings"
+	"testing"
+)
+
 // A question is a call, and what its answer must hold.
 type question struct {
 	method string
@@ -14,10 +19,14 @@ func (s *scene) questions() []question {
 	b2, b4 := s.blocks[1], s.blocks[3]
 	paid, parent, child := s.paid.ID().String(), s.parent.ID().String(), s.child.ID().String()
 	fresh := s.fresh.ID().String()
+	proof := ask[string](s.node, "gettxoutproof", []string{paid})
 	return []question{
 		q("help", "getblockcount"),
 		q("help", "verbosity", "getblock"),
 		q("uptime", ""),
+		q("getrpcinfo", "active_commands"),
+		q("logging", "p2p"),
+		q("rpc.discover", "paramStructure"),
 		q("getblockchaininfo", b4),
 		q("getblockcount", "4"),
 		q("getbestblockhash", b4),
@@ -30,6 +39,12 @@ func (s *scene) questions() []question {
 		q("getblockheader", b4, s.blocks[2]),
 		q("getblockstats", b2, 2),
 		q("getchaintips", "active"),
+		q("getchaintxstats", "txcount", 2, b4),
+		q("verifychain", "true", 4, 0),
+		q("getindexinfo", "txindex"),
+		q("getheaders", "01000000", []string{b2}, b4),
+		q("gettxoutproof", "01000000", []string{paid}, b2),
+		q("verifytxoutproof", paid, proof),
 		q("getrawtransaction", "01", paid),
 		q("getrawtransaction", b2, paid, 1),
 		q("decoderawtransaction", paid, raw(s.paid)),
@@ -42,11 +57,14 @@ func (s *scene) questions() []question {
 		q("getmempooldescendants", child, parent),
 		q("gettxspendingprevout", child, []any{map[string]any{"txid": parent, "vout": 0}}),
 		q("getmempoolinfo", "minrelaytxfee"),
+		q("savemempool", "filename"),
 		q("gettxout", address(1), paid, 0),
 		q("gettxoutsetinfo", "hash_serialized"),
 		q("estimatesmartfee", "feerate", 6),
 		q("validateaddress", "true", address(1)),
 		q("addnode", "", s.otherMultiaddr, "add"),
+		q("getaddednodeinfo", "connected", true, s.otherMultiaddr),
+		q("getnodeaddresses", "", 8),
 		q("getpeerinfo", "subver"),
 		q("getconnectioncount", "1"),
 		q("getnettotals", "totalbytesrecv"),
@@ -54,6 +72,9 @@ func (s *scene) questions() []question {
 		q("getnetworkinfo", "relayfee"),
 		q("addnode", "", s.otherMultiaddr, "remove"),
 		q("disconnectnode", "", s.otherMultiaddr),
+		q("setban", "", "192.0.2.7", "add", 3600),
+		q("listbanned", "192.0.2.7"),
+		q("clearbanned", ""),
 		q("setnetworkactive", "false", false),
 		q("setnetworkactive", "true", true),
 		q("getmininginfo", "networkhashps"),
@@ -74,4 +95,30 @@ func (s *scene) questions() []question {
 		q("waitforblockheight", "height", 5, 1000),
 		q("stop", "stopping"),
 	}
+}
+
+// own are the methods that are ours alone.
+var own = []string{
+	"getaddresscoins", "getaddresshistory", "getconvergence", "getdepths", "getload", "getnetworkparams", "getreorgs",
+	"getrisk", "getstatus", "getstory", "gettimeline",
+}
+
+// Nothing with a name of others is left out: what clients know of is asked for.
+func TestEveryMethodIsAskedFor(t *testing.T) {
+	asked := map[string]bool{"submitblock": true} // a block that is good once: TestRPCClient and the node's own tests
+	for _, name := range own {
+		asked[name] = true
+	}
+	s := set(t)
+	for _, q := range s.questions() {
+		asked[q.method] = true
+	}
+	for line := range strings.Lines(ask[string](s.node, "help")) {
+		name, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if name != "" && name != "==" && !asked[name] {
+			t.Errorf("%s is asked for by no client", name)
+		}
+	}
+	ask[string](s.node, "stop")
+	s.quit()
 }

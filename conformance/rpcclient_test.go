@@ -91,6 +91,11 @@ func (s *scene) chainCalls() []call {
 		{"GetBlockChainInfo", `"blocks":4`, func(c *rpcclient.Client) (any, error) { return c.GetBlockChainInfo() }},
 		{"GetBlockStats", `"avgfee":1000`, func(c *rpcclient.Client) (any, error) { return c.GetBlockStats(2, nil) }},
 		{"GetBlockStats, two of them", `"txs":2`, func(c *rpcclient.Client) (any, error) { return c.GetBlockStats(*b2, &[]string{"txs", "ins"}) }},
+		{"GetChainTxStats", `"txcount":6`, func(c *rpcclient.Client) (any, error) { return c.GetChainTxStats() }},
+		{"GetChainTxStatsNBlocks", `"window_tx_count":4`, func(c *rpcclient.Client) (any, error) { return c.GetChainTxStatsNBlocks(3) }},
+		{"VerifyChain", "true", func(c *rpcclient.Client) (any, error) { return c.VerifyChain() }},
+		{"VerifyChainBlocks", "true", func(c *rpcclient.Client) (any, error) { return c.VerifyChainBlocks(4, 4) }},
+		{"GetHeaders", `"Bits":545259519`, func(c *rpcclient.Client) (any, error) { return c.GetHeaders([]chainhash.Hash{*b2}, nil) }},
 		{"GetChainTips", "active", func(c *rpcclient.Client) (any, error) { return c.GetChainTips() }},
 		{"GetDifficulty", "4.65", func(c *rpcclient.Client) (any, error) { return c.GetDifficulty() }},
 		{"GetTxOutSetInfo", `"height":4`, func(c *rpcclient.Client) (any, error) { return c.GetTxOutSetInfo() }},
@@ -103,6 +108,7 @@ func (s *scene) txCalls() []call {
 		{"GetRawTransactionVerbose", s.blocks[1], func(c *rpcclient.Client) (any, error) { return c.GetRawTransactionVerbose(paid) }},
 		{"DecodeRawTransaction", paid.String(), func(c *rpcclient.Client) (any, error) { return c.DecodeRawTransaction(s.paid.Bytes()) }},
 		{"GetTxOut", address(1), func(c *rpcclient.Client) (any, error) { return c.GetTxOut(paid, 0, true) }},
+		{"GetTxOutProof", `"Transactions":2`, func(c *rpcclient.Client) (any, error) { return c.GetTxOutProof([]string{paid.String()}, nil) }},
 		{"ValidateAddress", "true", func(c *rpcclient.Client) (any, error) { return c.ValidateAddress(ours{text: address(1)}) }},
 	}
 }
@@ -128,6 +134,9 @@ func (s *scene) networkCalls() []call {
 		{"GetNetTotals", "totalbytesrecv", func(c *rpcclient.Client) (any, error) { return c.GetNetTotals() }},
 		{"Ping", "", func(c *rpcclient.Client) (any, error) { return nothing(c.Ping()) }},
 		{"AddNode add", "", func(c *rpcclient.Client) (any, error) { return nothing(c.AddNode(s.otherMultiaddr, rpcclient.ANAdd)) }},
+		{"GetAddedNodeInfo", "connected", func(c *rpcclient.Client) (any, error) { return c.GetAddedNodeInfo(s.otherMultiaddr) }},
+		{"GetAddedNodeInfoNoDNS", s.otherMultiaddr, func(c *rpcclient.Client) (any, error) { return c.GetAddedNodeInfoNoDNS(s.otherMultiaddr) }},
+		{"GetNodeAddresses", "", func(c *rpcclient.Client) (any, error) { return c.GetNodeAddresses(nil) }},
 		{"AddNode remove", "", func(c *rpcclient.Client) (any, error) {
 			return nothing(c.AddNode(s.otherMultiaddr, rpcclient.ANRemove))
 		}},
