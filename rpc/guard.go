@@ -43,7 +43,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			return
 		}
 		if err := origin.Check(r); err != nil {
-			refuse(w, http.StatusForbidden, "Requests from other origins are refused.")
+			refuse(w, http.StatusForbidden, "A web page of another origin must not call this node: call from a program, or from the page that the node itself serves.")
 			return
 		}
 		next.ServeHTTP(w, r)

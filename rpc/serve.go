@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"runtime/debug"
@@ -87,10 +88,10 @@ func deadline(set func(time.Time) error, after time.Duration) {
 
 func (s *Server) unread(w http.ResponseWriter, err error) {
 	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
-		refuse(w, http.StatusRequestEntityTooLarge, "The request is larger than 4 MiB.")
+		refuse(w, http.StatusRequestEntityTooLarge, "The request is larger than 4 MiB: send several smaller ones.")
 		return
 	}
-	refuse(w, http.StatusRequestTimeout, "The request did not arrive whole.")
+	refuse(w, http.StatusRequestTimeout, "The request did not arrive whole in time: send it again.")
 }
 
 // answer is the HTTP status and body for a request's body.
@@ -99,7 +100,7 @@ func (s *Server) answer(ctx context.Context, body []byte) (int, []byte) {
 		return statusOf(false, c), line(encode(message{}, nil, Errorf(c, "%s", why)))
 	}
 	if !shallow(body, MaxDepth) {
-		return failed(ParseError, "Parse error: nested too deeply")
+		return failed(ParseError, fmt.Sprintf("Parse error: nested too deeply, at most %d are allowed", MaxDepth))
 	}
 	if !json.Valid(body) {
 		return failed(ParseError, "Parse error")
@@ -145,7 +146,7 @@ func (s *Server) batch(ctx context.Context, body []byte) (int, []byte) {
 		return http.StatusInternalServerError, line(encode(message{}, nil, Errorf(ParseError, "Parse error")))
 	}
 	if len(calls) > MaxBatch {
-		e := Errorf(InvalidRequest, "%d calls in one request, at most %d are allowed", len(calls), MaxBatch)
+		e := Errorf(InvalidRequest, "%d calls in one request, at most %d are allowed: send several requests", len(calls), MaxBatch)
 		return http.StatusBadRequest, line(encode(message{}, nil, e))
 	}
 	out := []byte{'['}

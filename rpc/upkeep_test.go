@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -230,6 +231,34 @@ func TestSuggestions(t *testing.T) {
 	equal(t, "distance", distance("abcd", "acbd"), 1)
 	equal(t, "distance", distance("", "abc"), 3)
 	equal(t, "distance", distance("kitten", "sitting"), 3)
+}
+
+// Each refusal of a request says what to do next.
+func TestRefusedRequestsSayWhatToDo(t *testing.T) {
+	s := serve(t, newWorld(t))
+	const fine = `{"method":"uptime"}`
+	for what, c := range map[string]struct {
+		body   string
+		change func(*http.Request)
+		status int
+		says   string
+	}{
+		"no cookie":      {fine, func(r *http.Request) { r.Header.Del("Authorization") }, 401, "those in the file .cookie of the node's data directory"},
+		"a foreign host": {fine, func(r *http.Request) { r.Host = "evil.example" }, 403, "call localhost or 127.0.0.1, or listen with --rpc"},
+		"a foreign page": {fine, func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }, 403, "call from a program"},
+		"a large body":   {strings.Repeat(" ", MaxBody) + fine, func(*http.Request) {}, 413, "send several smaller ones"},
+		"a large batch":  {"[" + strings.Repeat(fine+",", MaxBatch) + fine + "]", func(*http.Request) {}, 400, "send several requests"},
+		"deep nesting":   {strings.Repeat("[", 100) + strings.Repeat("]", 100), func(*http.Request) {}, 500, "at most 32 are allowed"},
+		"another verb":   {fine, func(r *http.Request) { r.Method = http.MethodPut }, 405, "only POST"},
+		"another path":   {fine, func(r *http.Request) { r.URL.Path = "/rpc" }, 404, "calls go to /"},
+		"a slip":         {`{"method":"getblockconut"}`, func(*http.Request) {}, 404, "did you mean getblockcount?"},
+		"a wrong type":   {`{"method":"getblockhash","params":["7"]}`, func(*http.Request) {}, 500, "height: JSON value of type string is not of expected type number"},
+		"too little":     {`{"method":"getblockhash"}`, func(*http.Request) {}, 500, "cairn rpc getblockhash 1"},
+	} {
+		if status, answer, _ := post(t, s, c.body, c.change); status != c.status || !strings.Contains(answer, c.says) {
+			t.Errorf("%s: status %d, %s", what, status, answer)
+		}
+	}
 }
 
 // A caller who says nothing, or half of what he wants, is let go.
