@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -52,7 +53,7 @@ func ParseHash(s string) (Hash, error) {
 		return h, fmt.Errorf("an id has 64 hex digits, this has %d", len(s))
 	}
 	if _, err := hex.Decode(h[:], []byte(s)); err != nil {
-		return Hash{}, fmt.Errorf("an id has hex digits only: %w", err)
+		return Hash{}, errors.New("an id has hex digits only, 0 to 9 and a to f")
 	}
 	slices.Reverse(h[:])
 	return h, nil

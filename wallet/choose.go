@@ -61,7 +61,7 @@ func (r *Request) largest(coins []chain.Coin, due chain.Amount) ([]chain.Coin, e
 	for n := range coins {
 		sum, ok := have.Plus(coins[n].Value)
 		if !ok || r.size(n+1, len(r.To)+1) > MaxSize {
-			return nil, r.overfull(n, have)
+			return nil, r.overfull(coins, n, due)
 		}
 		have = sum
 		if !r.All && have >= due+r.fee(r.size(n+1, len(r.To))) {
@@ -75,7 +75,23 @@ func (r *Request) largest(coins []chain.Coin, due chain.Amount) ([]chain.Coin, e
 	return nil, &NotEnough{Have: have, Need: max(due, 1) + fee}
 }
 
-func (r *Request) overfull(n int, have chain.Amount) error {
+// overfull says that no more than the n largest coins fit into one transaction,
+// unless all of them would not reach either.
+func (r *Request) overfull(coins []chain.Coin, n int, due chain.Amount) error {
+	var have, all chain.Amount
+	for i, c := range coins {
+		sum, ok := all.Plus(c.Value)
+		if !ok {
+			all = chain.MaxAmount
+			break
+		}
+		if all = sum; i < n {
+			have = sum
+		}
+	}
+	if !r.All && all < due {
+		return &NotEnough{Have: all, Need: due + r.fee(r.size(n, len(r.To)))}
+	}
 	most := have - min(have, r.fee(r.size(n, len(r.To))))
 	return fmt.Errorf("the coins are too many for one transaction of %d bytes: the largest %d of them pay at most %v CRN; pay that, wait until it is confirmed, and pay the rest", MaxSize, n, most)
 }

@@ -201,6 +201,11 @@ func TestTooManyCoinsForOnePayment(t *testing.T) {
 	if _, _, err := wallet.Build(r); err == nil {
 		t.Error("one grain more fits too")
 	}
+	r.To = pay(1000*each + 1)
+	short := (*wallet.NotEnough)(nil)
+	if _, _, err := wallet.Build(r); !errors.As(err, &short) || short.Have != 1000*each {
+		t.Errorf("more than all there is: %v", err)
+	}
 }
 
 // What a lying node tells of coins never makes Build panic or overflow.

@@ -218,6 +218,9 @@ func configPath(cmd *cobra.Command) (string, error) {
 	if err != nil {
 		return "", nil // commands that need the directory will say so
 	}
+	if at, err := os.Stat(dir); err == nil && !at.IsDir() {
+		return "", fmt.Errorf("%s is no directory: name another with --data-dir", dir)
+	}
 	path := filepath.Join(dir, configFile)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", nil

@@ -215,7 +215,17 @@ func feeRateFlags(cmd *cobra.Command) {
 // where it cannot; and more if the pool is full of better payers.
 func (h *hoard) feeRate(cmd *cobra.Command) (chain.Amount, error) {
 	rate, err := cmd.Flags().GetUint64("fee-rate")
-	if err != nil || origin(cmd, "fee-rate") != fromDefault {
+	if err != nil {
+		return 0, err
+	}
+	info, err := ask[rpc.PoolInfo](cmd.Context(), h.node, "getmempoolinfo")
+	if err != nil {
+		return 0, err
+	}
+	if origin(cmd, "fee-rate") != fromDefault {
+		if rate < uint64(info.MinFee) {
+			err = misused(cmd, "--fee-rate %d: the node's pool takes no less than %d grains per 1000 bytes now", rate, info.MinFee)
+		}
 		return chain.Amount(rate), err
 	}
 	within, err := cmd.Flags().GetUint("within")
@@ -231,8 +241,7 @@ func (h *hoard) feeRate(cmd *cobra.Command) (chain.Amount, error) {
 	if guess.FeeRate > 0 {
 		rate = uint64(guess.FeeRate)
 	}
-	info, err := ask[rpc.PoolInfo](cmd.Context(), h.node, "getmempoolinfo")
-	return max(chain.Amount(rate), chain.Amount(info.MinFee)), err
+	return max(chain.Amount(rate), chain.Amount(info.MinFee)), nil
 }
 
 // explain adds to "not enough" what waits for a block, but for what these made.

@@ -91,6 +91,7 @@ func TestRefusalsOfFlags(t *testing.T) {
 		{"block -1", failed, []string{`height "-1" is below 0`}},
 		{"wait", failed, []string{"TXID is missing"}},
 		{"wait 12", failed, []string{`"12" is no id: an id has 64 hex digits, this has 2`}},
+		{"tx " + strings.Repeat("Z", 64), failed, []string{"an id has hex digits only, 0 to 9 and a to f"}},
 		{"wait " + id("tx").String() + " --timeout 5", failed, []string{`--timeout "5": give a time like 90s or 5m`}},
 		{"wait " + id("tx").String() + " --timeout -5s", failed, []string{"--timeout -5s: give a time"}},
 		{"wait " + id("tx").String() + " --nodes few", failed, []string{`"few" names no set of nodes: say all, quorum or a number`}},
@@ -134,10 +135,12 @@ func TestRefusalsOfTheConfigFile(t *testing.T) {
 func TestRefusalsWithoutANode(t *testing.T) {
 	run := alone(t)
 	put(t, "peers.json", "{}")
+	put(t, "file", "")
 	refuse(t, run, []refusal{
 		{"status --rpc 127.0.0.1:1", failed, []string{"no node answers at 127.0.0.1:1: start one with `cairn node`, or name another with --rpc"}},
 		{"status --data-dir empty", failed, []string{"no node answers in empty: start one with `cairn node --data-dir empty`"}},
 		{"wallet balance --wallet peers.json", failed, []string{"not a Cairn wallet: peers.json; it was left alone"}},
+		{"status --data-dir file", failed, []string{"file is no directory: name another with --data-dir"}},
 		{"wallet address", failed, []string{"no wallet there", "cairn wallet create", "cairn wallet restore"}},
 	})
 }
@@ -196,6 +199,7 @@ func TestRefusalsOfPayments(t *testing.T) {
 			"100.00000000 CRN more are spent by payments that wait for a block",
 		}},
 		{"send " + to + " 1 --fee-rate 1000000000", failed, []string{"above 10 % of the 1.00000000 CRN", "lower --fee-rate", "--allow-high-fee"}},
+		{"send " + to + " 1 --fee-rate 999", failed, []string{"--fee-rate 999: the node's pool takes no less than 1000 grains per 1000 bytes"}},
 		{"send " + to + " 1 --fee-rate cheap", failed, []string{`--fee-rate "cheap": give a whole number from 0 on`}},
 		{"send " + to + " 1 --fee-rate -5", failed, []string{"give a whole number from 0 on"}},
 		{"send " + to + " 1 --memo " + strings.Repeat("m", 81), failed, []string{"a memo of 81 bytes is too long: 80 are allowed"}},

@@ -202,6 +202,7 @@ func settle(cmd *cobra.Command, node *rpc.Client, pay *payment) error {
 	if err != nil {
 		return &unknownError{fmt.Errorf("%v was sent, but: %w", pay.ID, err)}
 	}
+	result.next = pay.next
 	pay.Waited = &result
 	if err := show(cmd, pay, pay.say); err != nil {
 		return err

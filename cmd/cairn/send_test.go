@@ -143,9 +143,10 @@ func TestSendFollowsTheFeesOfAFullPool(t *testing.T) {
 	if got := rateOf(); got != 12000 {
 		t.Errorf("%d grains per 1000 bytes, the node estimates 12000", got)
 	}
-	if got := rateOf("--fee-rate", "1500"); got != 1500 {
+	if got := rateOf("--fee-rate", "9500"); got != 9500 {
 		t.Errorf("%d grains per 1000 bytes", got)
 	}
+	f.run(t, "send", somebody(), "1", "--dry-run", "--fee-rate", "1500").wants(t, failed, "no less than 9000 grains")
 	f.always("estimatesmartfee", rpc.Errorf(rpc.Misc, "it knows too little"))
 	f.always("getmempoolinfo", rpc.PoolInfo{MinFee: 1000})
 	if got := rateOf(); got != usualFeeRate {

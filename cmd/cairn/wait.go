@@ -64,6 +64,7 @@ func runWait(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return &unknownError{err}
 	}
+	result.next = follow(cmd, id)
 	if err := show(cmd, result, result.say); err != nil {
 		return err
 	}
@@ -128,6 +129,8 @@ type waited struct {
 	Reason   string         `json:"reason,omitempty"`
 	Seconds  rpc.Seconds    `json:"seconds"`
 	Stopped  bool           `json:"interrupted,omitempty"` // by the user, before the time was up
+
+	next string // the command that goes on waiting
 }
 
 // run looks again and again until the result is clear or the time is up. An
@@ -264,7 +267,7 @@ func (w *waited) say(out io.Writer) {
 	case agreed:
 		fmt.Fprintf(out, "%s %s\n", w.progress(nil), after)
 	case pending:
-		fmt.Fprintf(out, "%s %s: %s, %d needed; the same command goes on waiting\n", over, after, w.progress(nil), w.Need)
+		fmt.Fprintf(out, "%s %s: %s, %d needed\n", over, after, w.progress(nil), w.Need)
 		if w.Reason != "" {
 			fmt.Fprintf(out, "  %s\n", w.Reason)
 		}
@@ -276,6 +279,9 @@ func (w *waited) say(out io.Writer) {
 	}
 	if w.Note != "" {
 		fmt.Fprintf(out, "  %s\n", w.Note)
+	}
+	if w.Result == pending && w.next != "" {
+		fmt.Fprintf(out, "  %s goes on waiting\n", w.next)
 	}
 }
 

@@ -138,7 +138,8 @@ func TestWaitTimesOut(t *testing.T) {
 	f := tell(t)
 	f.depthsInTurn("2 1 ?")
 	s := f.run(t, "wait", id("tx").String(), "--confirmations", "2", "--timeout", "300ms")
-	s.wants(t, unknown, "timed out after", "depth 2 on 1 of 3 nodes, 3 needed", "…ooWpeerC ? (not heard of lately)")
+	s.wants(t, unknown, "timed out after", "depth 2 on 1 of 3 nodes, 3 needed", "…ooWpeerC ? (not heard of lately)",
+		"cairn wait "+id("tx").String()+" --data-dir "+f.dir+" goes on waiting")
 }
 
 // One who cannot ask does not know.
