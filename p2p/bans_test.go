@@ -167,7 +167,8 @@ func TestGarbageOnEveryStream(t *testing.T) {
 	cfg := hasty()
 	g := cfg.Genesis
 	long := varint.ToUvarint(1 << 40)
-	for _, p := range []protocol.ID{protocol.ID(syncProtocol(g)), pubsub.GossipSubID_v11, pubsub.GossipSubID_v13} {
+	cfg.DHT = true
+	for _, p := range []protocol.ID{protocol.ID(syncProtocol(g)), dhtProtocol(g), pubsub.GossipSubID_v11, pubsub.GossipSubID_v13} {
 		for name, garbage := range map[string][]byte{
 			"nonsense": framed(bytes.Repeat([]byte{0xff}, 40)),
 			"too long": long,

@@ -40,6 +40,8 @@ type Config struct {
 	Peers    []string              // multiaddresses of peers to stay connected to
 	MaxPeers int                   // peers at most; those of Peers push out who dialled us last; 0 means DefaultMaxPeers
 	LAN      bool                  // look for peers on the local network (mDNS), and be found there
+	DHT      bool                  // ask peers for the addresses of others (a distributed hash table), and answer
+	NAT      bool                  // ask the router to let peers in, and peers whether we can be reached
 	Book     Book                  // remembers peers from one run to the next; nil: nothing does
 	Bans     Book                  // remembers who is banned; nil: nothing does
 	Agent    string                // our program's name and version, for people
@@ -63,6 +65,7 @@ type Pace struct {
 	Stranger time.Duration // until a peer without our protocol is cut; 5 s
 	Ban      time.Duration // how long a peer that was blamed too often is kept out; 1 h
 	Claim    time.Duration // between two tip claims of one peer; 1 s
+	Wander   time.Duration // between two questions for the addresses of others; 1 min
 	Feel     time.Duration // between looks whether an address of the book still holds, when we have peers enough; 2 min
 }
 
@@ -78,6 +81,7 @@ func (p Pace) orDefaults() Pace {
 	or(&p.Ban, time.Hour)
 	or(&p.Claim, time.Second)
 	or(&p.Feel, 2*time.Minute)
+	or(&p.Wander, time.Minute)
 	return p
 }
 

@@ -22,8 +22,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// newHost makes a libp2p host that does nothing but connect: no relay, no NAT
-// traversal, no discovery. It does not listen yet: whoever dials at once must
+// newHost makes a libp2p host that does nothing but connect: no relay, no
+// discovery, no NAT traversal unless it is asked for. It does not listen yet: whoever dials at once must
 // find our protocols.
 func newHost(cfg Config, g *gate, bw metrics.Reporter) (host.Host, error) {
 	if cfg.Key == nil || cfg.Key.Type() != pb.KeyType_Ed25519 {
@@ -51,14 +51,23 @@ func newHost(cfg Config, g *gate, bw metrics.Reporter) (host.Host, error) {
 		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
 		libp2p.Transport(libp2pquic.NewTransport),
 		libp2p.DisableRelay(),
-		libp2p.DisableIdentifyAddressDiscovery(),
 		counters(cfg),
 	}
+	options = append(options, reachability(cfg)...)
 	h, err := libp2p.New(options...)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("p2p: %w", err), limits.Close(), conns.Close())
 	}
 	return h, nil
+}
+
+// reachability is what a node does to be reached behind a router: it asks that to
+// map a port, and peers to dial it back and say whether they can.
+func reachability(cfg Config) []libp2p.Option {
+	if cfg.NAT {
+		return []libp2p.Option{libp2p.NATPortMap(), libp2p.EnableAutoNATv2()}
+	}
+	return []libp2p.Option{libp2p.DisableIdentifyAddressDiscovery()}
 }
 
 func counters(cfg Config) libp2p.Option {
@@ -118,6 +127,9 @@ func resources(cfg Config) (network.ResourceManager, error) {
 	scaling.AddServicePeerLimit(service, one, none)
 	scaling.AddProtocolLimit(sync, all, none)
 	scaling.AddProtocolPeerLimit(sync, one, none)
+	table := dhtProtocol(cfg.Genesis)
+	scaling.AddProtocolLimit(table, streams(maxServed, maxServed, maxFlight), none)
+	scaling.AddProtocolPeerLimit(table, streams(maxServedEach, maxAsksEach, maxFlightEach), none)
 	return rcmgr.NewResourceManager(
 		rcmgr.NewFixedLimiter(scaling.AutoScale()),
 		rcmgr.WithMetricsDisabled(),

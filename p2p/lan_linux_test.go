@@ -85,3 +85,21 @@ func multicastOnLoopback(t *testing.T) {
 		t.Fatalf("switch lo on: %v", errno)
 	}
 }
+
+// Where no router answers, a node that asks for a way in runs and ends like any
+// other.
+func TestNoRouterAnswers(t *testing.T) {
+	if os.Getenv(alone) == "" {
+		elsewhere(t)
+		return
+	}
+	multicastOnLoopback(t)
+	cfg := eager()
+	cfg.NAT = true
+	a, b := begin(t, cfg), begin(t, cfg)
+	link(t, a, b)
+	if err := a.PublishTx(tx("hello")); err != nil {
+		t.Fatal(err)
+	}
+	next(t, b.txs)
+}

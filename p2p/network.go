@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	dht "github.com/libp2p/go-libp2p-kad-dht"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/metrics"
@@ -54,7 +55,8 @@ type Network struct {
 	inside *inside
 	topics *traffic // set before gossip starts
 	warned *warnings
-	uncall func() // ends what dialOut began on the local network; nil before
+	table  *dht.IpfsDHT // nil: we take no part
+	uncall func()       // ends what dialOut began on the local network; nil before
 }
 
 // New starts a host and takes part in the network. It ends with Close, or when
@@ -160,6 +162,9 @@ func (n *Network) speak() error {
 	if err := n.openGossip(); err != nil {
 		return err
 	}
+	if err := n.openDHT(); err != nil {
+		return err
+	}
 	n.host.SetStreamHandler(n.protocol, n.serve)
 	return n.watch()
 }
@@ -168,6 +173,9 @@ func (n *Network) speak() error {
 func (n *Network) dialOut() {
 	n.inside.run(func() { n.dialer.run(n.ctx, n.inside.run) })
 	n.inside.run(n.beat)
+	if n.table != nil {
+		n.inside.run(n.wander)
+	}
 	n.uncall = n.callOut()
 }
 
@@ -185,6 +193,7 @@ func (n *Network) Close() {
 	n.saveBook()
 	n.cancel()
 	n.host.RemoveStreamHandler(n.protocol)
+	n.closeDHT()
 	if err := n.host.Close(); err != nil {
 		n.log.Debug("closing the host", "error", err)
 	}

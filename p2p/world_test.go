@@ -23,6 +23,8 @@ func TestMain(m *testing.M) {
 		// One sweeper measures traffic for the whole process, and never ends.
 		goleak.IgnoreTopFunction("github.com/libp2p/go-flow-metrics.(*sweeper).runActive"),
 		goleak.IgnoreTopFunction("github.com/libp2p/go-flow-metrics.(*sweeper).run"),
+		// Looking for a router, libp2p waits some seconds for answers, come what may.
+		goleak.IgnoreAnyFunction("github.com/libp2p/go-libp2p/p2p/net/nat/internal/nat.discoverNATs.func1"),
 	)
 }
 

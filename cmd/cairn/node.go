@@ -39,6 +39,7 @@ type nodeOptions struct {
 	rpc, rpcUser, rpcPassword string
 	stratum, metrics          string
 	discover                  []string
+	nat                       string
 	logLevel, logFormat       string
 	said                      *logs
 	bar                       *catchUp // how far the node is, at a terminal
@@ -65,7 +66,8 @@ func nodeCommand() *cobra.Command {
 	f.StringArrayVar(&o.peers, "peer", nil, "the `MULTIADDR` of a peer to stay connected to")
 	f.StringVar(&o.name, "name", "", "what screens call this node: peers hear it, and it proves nothing")
 	f.IntVar(&o.maxPeers, "max-peers", p2p.DefaultMaxPeers, "peers at most")
-	f.StringSliceVar(&o.discover, "discover", nil, "`WHERE` to look for peers that nobody named: lan (mDNS) or none (default lan on main and test, else none)")
+	f.StringSliceVar(&o.discover, "discover", nil, "`WHERE` to look for peers that nobody named: lan (mDNS), dht (ask peers for others) or none (default lan,dht on main and test, else none)")
+	f.StringVar(&o.nat, "nat", "auto", "ask the router to let peers in, and peers whether they can reach us: on, off, or auto (on main alone)")
 	f.BoolVar(&o.mine, "mine", false, "search for blocks")
 	f.StringVar(&o.mineTo, "mine-to", "", "the `ADDRESS` that found blocks pay (default the next of the wallet in the data directory; without one, on dev and regtest, the first prefunded)")
 	f.IntVar(&o.threads, "threads", 0, "threads that search (default one for each core)")

@@ -12,6 +12,7 @@ import (
 // Places to look for peers that nobody named.
 const (
 	discoverLAN  = "lan"
+	discoverDHT  = "dht"
 	discoverNone = "none"
 )
 
@@ -25,7 +26,16 @@ func (o nodeOptions) network(p *chain.Params, dir string) (p2p.Config, error) {
 	if len(cfg.Listen) == 0 {
 		cfg.Listen = whereToListen(p)
 	}
-	return cfg, o.whereToLook(p, &cfg)
+	switch o.nat {
+	case "auto":
+		cfg.NAT = p.Name == "main"
+	case "on", "off":
+		cfg.NAT = o.nat == "on"
+	default:
+		return cfg, fmt.Errorf("--nat %q: choose auto, on or off", o.nat)
+	}
+	err := o.whereToLook(p, &cfg)
+	return cfg, err
 }
 
 // public tells whether a network is meant for everybody: nodes of the others
@@ -46,18 +56,20 @@ func whereToListen(p *chain.Params) []string {
 func (o nodeOptions) whereToLook(p *chain.Params, cfg *p2p.Config) error {
 	places := o.discover
 	if len(places) == 0 && public(p) {
-		places = []string{discoverLAN}
+		places = []string{discoverLAN, discoverDHT}
 	}
 	for _, place := range places {
 		switch place {
 		case discoverLAN:
 			cfg.LAN = true
+		case discoverDHT:
+			cfg.DHT = true
 		case discoverNone:
 			if len(places) > 1 {
 				return errors.New("--discover none goes with nothing else")
 			}
 		default:
-			return fmt.Errorf("--discover %q: choose %s or %s", place, discoverLAN, discoverNone)
+			return fmt.Errorf("--discover %q: choose %s, %s or %s", place, discoverLAN, discoverDHT, discoverNone)
 		}
 	}
 	return nil

@@ -10,9 +10,9 @@ import (
 	"cairn/node"
 )
 
-// pubsub resets a stream that carries what is no message, or too long a one, and
-// says no more about it: the sender could begin anew for ever. watchful sees the
-// resets and counts them as faults.
+// libp2p's own protocols reset a stream that carries what is no message, or too
+// long a one, and say no more about it: the sender could begin anew for ever.
+// watchful sees the resets and counts them as faults.
 type watchful struct {
 	host.Host
 	blame func(node.Peer)
@@ -32,7 +32,7 @@ func (h watchful) watch(handle network.StreamHandler) network.StreamHandler {
 	return func(s network.Stream) { handle(&watched{Stream: s, blame: h.blame}) }
 }
 
-// watched is a stream that pubsub reads.
+// watched is a stream that such a protocol reads.
 type watched struct {
 	network.Stream
 	blame func(node.Peer)
@@ -44,6 +44,15 @@ func (w *watched) Read(b []byte) (int, error) {
 	w.idle.Store(false)
 	n, err := w.Stream.Read(b)
 	w.idle.Store(err == nil)
+	return n, err
+}
+
+// Write implements io.Writer. Whoever does not wait for an answer is not at fault.
+func (w *watched) Write(b []byte) (int, error) {
+	n, err := w.Stream.Write(b)
+	if err != nil {
+		w.idle.Store(false)
+	}
 	return n, err
 }
 
