@@ -86,8 +86,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return
 	}
-	user, password, _ := r.BasicAuth()
-	if !s.session(r) && !s.keys.open(user, password) {
+	if !s.session(r) && !s.hasPassword(r) {
 		w.Header().Set("WWW-Authenticate", `Cairn realm="page"`) // no browser asks for a password then
 		refuse(w, http.StatusUnauthorized, "Open the link with ?token=… that this node printed at its start. Each start has a new one.")
 		return

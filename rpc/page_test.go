@@ -160,6 +160,7 @@ func TestPageCallsAreItsOwn(t *testing.T) {
 		"stop":           {`{"jsonrpc":"2.0","id":1,"method":"stop"}`, "may not ask for stop", 200, fromItself},
 		"invalidate":     {`{"jsonrpc":"2.0","id":1,"method":"invalidateblock","params":["` + strings.Repeat("0", 64) + `"]}`, "may not ask", 200, fromItself},
 		"in a batch":     {`[` + countCall + `,{"jsonrpc":"2.0","id":2,"method":"addnode","params":["x","add"]}]`, "may not ask for addnode", 200, fromItself},
+		"wrong password": {`{"jsonrpc":"2.0","id":1,"method":"stop"}`, "may not ask for stop", 200, func(r *http.Request) { fromItself(r); r.SetBasicAuth("x", "y") }},
 		"a wrong cookie": {countCall, "", 401, func(r *http.Request) { fromItself(r); r.Header.Set("Cookie", v.cookies[0].Name+"=guess") }},
 	} {
 		if answer, text := v.fetch(http.MethodPost, "/", c.body, c.change); answer.StatusCode != c.status || !strings.Contains(text, c.want) {

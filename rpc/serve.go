@@ -38,7 +38,7 @@ func (s *Server) calls(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Time{}) // or it would end the call's context
 	ctx := visiting(r, w.Header(), long)
-	if _, _, password := r.BasicAuth(); !password {
+	if !s.hasPassword(r) {
 		ctx = context.WithValue(ctx, fromPage{}, true)
 	}
 	status, answer := s.answer(ctx, body)
@@ -51,13 +51,17 @@ func (s *Server) calls(w http.ResponseWriter, r *http.Request) {
 
 // known tells whether the caller has the password; who has not is refused.
 func (s *Server) known(w http.ResponseWriter, r *http.Request) bool {
-	user, password, _ := r.BasicAuth()
-	if s.keys.open(user, password) || s.session(r) {
+	if s.hasPassword(r) || s.session(r) {
 		return true
 	}
 	w.Header().Set("WWW-Authenticate", `Basic realm="jsonrpc"`)
 	refuse(w, http.StatusUnauthorized, "Send the user and password of --rpc-user, or those in the file .cookie of the node's data directory.")
 	return false
+}
+
+func (s *Server) hasPassword(r *http.Request) bool {
+	user, password, _ := r.BasicAuth()
+	return s.keys.open(user, password)
 }
 
 // private is for who has the password.

@@ -122,6 +122,9 @@ func TestPromtoolAgrees(t *testing.T) {
 	if out, err := exec.Command(tool, "check", "rules", "rules/cairn.yml").CombinedOutput(); err != nil {
 		t.Errorf("rules: %v\n%s", err, out)
 	}
+	if out, err := exec.Command(tool, "test", "rules", "rules/cairn_test.yml").CombinedOutput(); err != nil {
+		t.Errorf("stories of the rules: %v\n%s", err, out)
+	}
 	s, err := metrics.Listen("127.0.0.1:0", node(t))
 	if err != nil {
 		t.Fatal(err)

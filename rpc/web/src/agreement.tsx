@@ -1,6 +1,6 @@
 // The first page: the fork tree, and under the same time each payment's depth on every node.
 import type { ComponentChildren } from 'preact'
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useMemo, useState } from 'preact/hooks'
 import { depthName } from './colour'
 import { useAnswer, useStore, useWidth } from './hooks'
 import { agreed, type Depth, type Payment, type Peer } from './record'
@@ -42,6 +42,7 @@ export function Agreement() {
           <button class="quiet more" onClick={() => setRows(rows + 20)}>older payments</button>
         )}
         <Controls />
+        <p class="hint">Drag the tree, or use <kbd>←</kbd> <kbd>→</kbd>, to go through time; <kbd>+</kbd> <kbd>−</kbd> show less and more of it, <kbd>p</kbd> plays, <kbd>l</kbd> is now, <kbd>/</kbd> searches.</p>
       </section>
     </>
   )
@@ -52,9 +53,14 @@ function Headline() {
   const { status, mining } = store.record
   const { text, more, mood } = saying(store)
   const live = store.view.at === 'live'
+  const spoken = useMemo(() => text, [mood]) // not every block is worth a word
+  useEffect(() => {
+    document.title = `${text.replace(/\.$/, '')} · Cairn`
+  }, [text])
   return (
     <header class={`headline ${mood}`}>
-      <h1 aria-live="polite">{text}</h1>
+      <h1>{text}</h1>
+      <p class="hidden" role="status">{spoken}</p>
       <p class="aside">
         {!live && <strong class="past">{clock(store.moment())}, {span(store.record.now() - store.moment())} ago. </strong>}
         {more}

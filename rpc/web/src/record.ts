@@ -68,6 +68,7 @@ export interface Mining {
 }
 
 const liveDelay = 3000 // ms between a header's time and hearing of it, beside the spacing; more was not heard live
+const keptBlocks = 20_000
 const apart = 60 // ms between the drawn times of a block and its parent, at the least
 
 /** Names in an agent stand in brackets, as in BIP14: cairn/1.0(node1). */
@@ -126,7 +127,27 @@ export class Record {
       this.seen.set(txid, seen)
     }
     if (!this.began) this.began = Math.min(t.now, ...this.peers.flatMap((p) => p.moves.slice(0, 1).map((m) => m.at)))
+    this.prune()
     this.version++
+  }
+
+  /** A page that is open for days keeps what the node keeps, no more. */
+  private prune(): void {
+    if (this.blocks.size < keptBlocks) return
+    const old = [...this.blocks.keys()].slice(0, keptBlocks / 4)
+    const until = this.blocks.get(old[old.length - 1])!.at
+    for (const number of old) {
+      this.byID.delete(this.blocks.get(number)!.id)
+      this.blocks.delete(number)
+    }
+    for (const b of this.blocks.values()) if (b.parent && !this.blocks.has(b.parent.number)) b.parent = undefined
+    for (const p of this.peers) p.moves = p.moves.slice(Math.max(0, lastBefore(p.moves, until)))
+    for (const p of this.payments.splice(0, this.payments.findIndex((p) => p.seen > until))) {
+      this.seen.delete(p.id)
+      this.depths.delete(p.id)
+      this.known.delete(p.id)
+    }
+    this.began = Math.max(this.began, until)
   }
 
   private forget(): void {

@@ -38,12 +38,13 @@ export function saying(store: Store): Saying {
   const cut = store.view.at === 'live' ? peers.filter((p) => !p.connected) : []
   const quiet = silent.length ? `Nothing is heard of ${names(silent)}.` : cut.length ? `There is no connection to ${names(cut)}.` : ''
   if (peers.length === 1) return { text: `This node stands at block ${group(heard[0].tip.height)}, alone.`, more: 'With no peer there is nobody to agree with.', mood: 'quiet' }
+  if (heard.length === 1) return { text: `Only ${heard[0].peers[0].name} is heard of, at block ${group(heard[0].tip.height)}.`, more: quiet, mood: 'quiet' }
   const parts = sides(heard)
   if (parts.length > 1) return divided(parts, quiet)
   const low = Math.min(...heard.map((h) => h.tip.height))
   const top = parts[0].tip.height
-  const who = silent.length ? `${count(heard.length, 'node', 'nodes')} of ${peers.length} agree` : `All ${peers.length} nodes agree`
   const reach = heard.filter((h) => h.tip.height === top).length
+  const who = silent.length ? `${count(heard.length, 'node', 'nodes')} of ${peers.length} agree` : cut.length ? `When last heard, all ${peers.length} nodes agreed` : `All ${peers.length} nodes agree`
   const text = `${who} up to block ${group(low)}.`
   return { text, more: quiet || (top > low ? `Block ${group(top)} has reached ${reach} of ${peers.length}.` : ''), mood: quiet ? 'quiet' : 'calm' }
 }

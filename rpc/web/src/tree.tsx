@@ -121,7 +121,7 @@ function Stones({ stones, place, y, size, x, store }: Drawn & { x: (t: number) =
         return from && !(many && s.main && from.main) && <Link key={'l' + s.block.number} from={from} to={s} x={x} y={y} />
       })}
       {stones.map((s) => (many && s.main && !held.has(s.block.id) ? null : (
-        <a key={s.block.number} href={'#/block/' + s.block.id} class="stone" tabIndex={many ? -1 : 0}
+        <a key={s.block.number} href={'#/block/' + s.block.id} class="stone" tabIndex={s.deep === 1 || (!s.main && !many) ? 0 : -1}
           aria-label={`Block ${s.block.height}, ${short(s.block.id)}${s.main ? (s.deep ? `, depth ${s.deep}` : '') : ', off the best chain'}`}>
           <g style={{ transform: `translate(${x(s.block.at).toFixed(1)}px, ${y(s.lane)}px)` }}>
             <Pebble s={s} size={size} held={held.has(s.block.id)} />

@@ -23,7 +23,8 @@ export class Store {
   trouble = ''
   locked = false
   picked = '' // a payment
-  private fitted = false
+  private fitted = 0 // pixels
+  private zoomed = false
   private watchers = new Set<() => void>()
 
   /** The moment looked at, ms by the node's clock. */
@@ -45,10 +46,10 @@ export class Store {
     for (const f of this.watchers) f()
   }
 
-  /** Chooses how much time fits into so many pixels, unless somebody chose before. */
+  /** Chooses how much time fits into so many pixels, unless a person chose. */
   fit(pixels: number): void {
-    if (this.fitted || pixels <= 0 || !this.record.status) return
-    this.fitted = true
+    if (this.zoomed || this.fitted === pixels || pixels <= 0 || !this.record.status) return
+    this.fitted = pixels
     this.view = { ...this.view, width: (pixels / perBlock) * this.record.spacing * 1000 }
   }
 
@@ -68,6 +69,7 @@ export class Store {
 
   /** Draws so many times as much of the past. */
   zoom(factor: number): void {
+    this.zoomed = true
     const least = this.record.spacing * 5000
     const most = Math.max(60 * least, (this.record.now() - this.record.began) * 1.4)
     this.view = { ...this.view, width: Math.min(most, Math.max(least, this.view.width * factor)) }

@@ -8,6 +8,7 @@ export const count = (n: number, one: string, many: string): string => `${group(
 
 export function span(ms: number): string {
   const s = Math.max(0, ms) / 1000
+  if (s > 0 && s < 0.1) return `${(s * 1000).toPrecision(2)} ms`
   if (s < 10) return `${s.toFixed(1)} s`
   if (s < 100) return `${Math.round(s)} s`
   if (s < 6000) return `${Math.round(s / 60)} min`
