@@ -75,7 +75,7 @@ func (c *call) holder(tx chain.Hash) (Snapshot, node.Entry, error) {
 		return nil, e, err
 	}
 	if depth, err := depthOf(v, e.State); err != nil || depth < 1 {
-		return nil, e, errors.Join(err, Errorf(NotFound, "Transaction not in a block of the best chain: name its block %v, off that chain, to prove that", e.State.ID))
+		return nil, e, errors.Join(err, Errorf(NotFound, "Transaction not in a block of the best chain, but in %v off it: name that block to have the proof", e.State.ID))
 	}
 	return v, e, nil
 }

@@ -109,7 +109,10 @@ func getStory(c *call) (*Story, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := teller{call: c, v: v, Story: &Story{Tip: nameOf(tip), Blocks: []StoryBlock{}, Reorgs: []StoryReorg{}}, tip: tip}
+	t := teller{
+		call: c, v: v, tip: tip, past: c.Record.Reorgs(),
+		Story: &Story{Tip: nameOf(tip), Blocks: []StoryBlock{}, Reorgs: []StoryReorg{}},
+	}
 	if c.args[0] == nil {
 		return t.Story, t.fork()
 	}
@@ -130,7 +133,8 @@ type teller struct {
 	*Story
 	v    Snapshot
 	tip  node.Entry
-	ends []Branch // read once
+	ends []Branch      // read once
+	past []ReorgRecord // likewise, newest first
 }
 
 func nameOf(e node.Entry) BlockName { return BlockName{ID: e.State.ID, Height: e.State.Height} }
@@ -178,8 +182,8 @@ const maxSides = 20
 
 func (t *teller) fork() error {
 	t.Kind = KindFork
-	if past := t.Record.Reorgs(); len(past) > 0 {
-		t.Reorgs = append(t.Reorgs, storyOf(past[0]))
+	if len(t.past) > 0 {
+		t.Reorgs = append(t.Reorgs, storyOf(t.past[0]))
 	}
 	ends, err := t.branches()
 	if err != nil {
@@ -249,7 +253,7 @@ func (t *teller) add(e node.Entry) error {
 
 // connected tells whether a block was on our chain before.
 func (t *teller) connected(id chain.Hash) bool {
-	return slices.ContainsFunc(t.Record.Reorgs(), func(r ReorgRecord) bool { return slices.Contains(r.Undone, id) })
+	return slices.ContainsFunc(t.past, func(r ReorgRecord) bool { return slices.Contains(r.Undone, id) })
 }
 
 func (t *teller) branches() (ends []Branch, err error) {
@@ -309,7 +313,7 @@ func (t *teller) reorgs(id chain.Hash, blocks []chain.Hash) {
 	in := func(list []chain.Hash) bool {
 		return slices.ContainsFunc(blocks, func(b chain.Hash) bool { return slices.Contains(list, b) })
 	}
-	for _, r := range slices.Backward(t.Record.Reorgs()) {
+	for _, r := range slices.Backward(t.past) {
 		s := storyOf(r)
 		s.Lost, s.Won = in(r.Undone), in(r.Applied)
 		for i := range r.Txs {

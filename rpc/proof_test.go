@@ -54,7 +54,7 @@ func TestTxOutProof(t *testing.T) {
 		{InvalidParameter, "length 64", "gettxoutproof", []any{[]string{"beef"}}},
 		{WrongType, "of expected type array", "gettxoutproof", []any{w.paid.ID()}},
 		{NotFound, "not yet in block", "gettxoutproof", []any{[]chain.Hash{w.first.ID()}}},
-		{NotFound, "off that chain", "gettxoutproof", []any{[]chain.Hash{w.rival.ID()}}},
+		{NotFound, "name that block", "gettxoutproof", []any{[]chain.Hash{w.rival.ID()}}},
 		{NotFound, "Not all transactions found", "gettxoutproof", []any{[]chain.Hash{w.paid.ID(), w.first.ID()}}},
 		{NotFound, "Block not found", "gettxoutproof", []any{[]chain.Hash{w.paid.ID()}, chain.Hash{1}}},
 		{Misc, "not fully downloaded", "gettxoutproof", []any{[]chain.Hash{w.paid.ID()}, w.names["h4"].ID()}},

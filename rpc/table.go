@@ -220,7 +220,7 @@ func Methods() []string {
 func Arguments(name string, words []string) (json.RawMessage, error) {
 	m, known := byName[name]
 	if !known {
-		return nil, fmt.Errorf("no method is called %q%s: `cairn rpc help` lists them", name, didYouMean(name))
+		return nil, fmt.Errorf("no method is called %q%s; `cairn rpc help` lists them", name, didYouMean(name))
 	}
 	return m.arrange(words)
 }

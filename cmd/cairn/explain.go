@@ -133,11 +133,16 @@ func tellDuel(d *rpc.Duel) string {
 // workWords is an amount of work as people see it.
 func workWords(w chain.Work) string {
 	n := w.Big()
-	if n.Cmp(big.NewInt(1_000_000)) < 0 {
+	if n.Cmp(big.NewInt(10_000)) < 0 {
 		return count(int(n.Int64()), "hash", "hashes")
 	}
 	f, _ := new(big.Float).SetInt(n).Float64()
-	return strings.TrimSuffix(fmt.Sprintf("%.4g", f), "e+00") + " hashes"
+	for _, unit := range []string{"thousand", "million", "billion", "trillion"} {
+		if f /= 1000; f < 1000 {
+			return fmt.Sprintf("%.4g %s hashes", f, unit)
+		}
+	}
+	return fmt.Sprintf("%.4g trillion hashes", f)
 }
 
 // tellMove tells of a reorganisation that undid or applied a block of the thing.

@@ -35,7 +35,7 @@ func TestRarerSentences(t *testing.T) {
 		},
 		"on its way": {
 			rpc.Story{ID: &b, Kind: rpc.KindBlock, Blocks: []rpc.StoryBlock{{ID: b, Height: 8, Status: "headers-only", Duel: &heavier}}},
-			[]string{"Block " + b.String() + " at height 8.", forgotten, "It lies on a side branch of which this node has headers alone:" + parts + "1.235e+08 hashes. It has more work and will win once all its blocks are here and hold."},
+			[]string{"Block " + b.String() + " at height 8.", forgotten, "It lies on a side branch of which this node has headers alone:" + parts + "123.5 million hashes. It has more work and will win once all its blocks are here and hold."},
 		},
 		"false": {
 			rpc.Story{ID: &b, Kind: rpc.KindBlock, Blocks: []rpc.StoryBlock{{ID: b, Height: 8, Status: "invalid", Duel: duel}}},

@@ -23,6 +23,7 @@ func proofCommand() *cobra.Command {
 		"merkleblock (BIP37) in hex, a few hundred bytes however large the block is.\n" +
 		"`cairn verify-proof` checks it with headers alone, without trusting any node."
 	cmd.Example = "  cairn proof TXID > paid.proof\n  cairn proof TXID --headers chain.headers > paid.proof"
+	cmd.Flags().String("block", "", "the `ID` of the block that holds it, for one off the best chain")
 	cmd.Flags().String("headers", "", "also write the headers of the best chain to this `FILE`, 80 bytes each")
 	return cmd
 }
@@ -40,9 +41,13 @@ func runProof(cmd *cobra.Command, node *rpc.Client, args []string) error {
 	if err != nil {
 		return err
 	}
-	raw, err := ask[rpc.Hex](cmd.Context(), node, "gettxoutproof", []chain.Hash{id})
+	params := []any{[]chain.Hash{id}}
+	if block := text(cmd, "block"); block != "" {
+		params = append(params, block)
+	}
+	raw, err := ask[rpc.Hex](cmd.Context(), node, "gettxoutproof", params...)
 	if absent(err) {
-		return &unknownError{fmt.Errorf("nothing to prove yet: %w", err)}
+		return &unknownError{fmt.Errorf("nothing to prove: %w (--block names one; `cairn tx %v` tells where it stands)", err, id)}
 	}
 	if err != nil {
 		return err
