@@ -1,233 +1,309 @@
-package daemon_test
+package daemon
 
 import (
-	"bufio"
-	"fmt"
-	"io"
-	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
+	"runtime"
+	"runtime/debug"
+	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/btcsuite/btcd/btcec/v2/schnorr"
+	"golang.org/x/sync/errgroup"
+
 	"cairn/chain"
 	"cairn/chain/chaintest"
-	"cairn/daemon"
-	"cairn/p2p"
-	"cairn/rpc"
+	"cairn/node"
 	"cairn/store"
 )
 
-const (
-	benchUser, benchPassword = "someone", "hunter2"
-	crowd                    = 1000 // who call at the same time
-)
-
-// lone is a node without peers, and its RPC server.
-func lone(b *testing.B, p *chain.Params, kept daemon.Store, threads int) (*daemon.Daemon, *rpc.Server) {
-	b.Helper()
-	key, err := p2p.NewKey()
-	if err != nil {
-		b.Fatal(err)
-	}
-	d, err := daemon.New(daemon.Config{
-		Params: p, Store: kept, Pay: chaintest.Address(9), HasPay: true, Threads: threads, Nice: 10, Mine: threads > 0,
-		Network: p2p.Config{Key: key, Listen: []string{"/ip4/127.0.0.1/tcp/0"}, Agent: "cairn/test"},
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(d.Close)
-	s, err := rpc.Start(rpc.Config{
-		Listen: "127.0.0.1:0", Cookie: filepath.Join(b.TempDir(), ".cookie"), User: benchUser, Password: benchPassword,
-	}, d.Backend())
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = s.Close(b.Context()) })
-	return d, s
+// purses are so many coins of their own on a chain, which every block spends and
+// makes anew.
+type purses struct {
+	*chaintest.Ledger
+	coins []chain.Coin
 }
 
-// BenchmarkCrowd lets a thousand callers ask at once, and tells how long they
-// wait: on a node that rests, and on one whose miner has every core.
-func BenchmarkCrowd(b *testing.B) {
-	for _, threads := range []int{0, 2} {
-		for _, method := range []string{"getblockcount", "getstatus"} {
-			for _, kept := range []bool{true, false} {
-				b.Run(fmt.Sprintf("miners=%d/%s/kept=%v", threads, method, kept), func(b *testing.B) {
-					p := hard(b) // nobody finds a block
-					_, s := lone(b, p, store.NewMemory(p), threads)
-					time.Sleep(200 * time.Millisecond) // the miner has warmed up
-					b.ResetTimer()
-					var waits []time.Duration
-					client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: crowd, DisableKeepAlives: !kept}}
-					defer client.CloseIdleConnections()
-					for range b.N {
-						waits = append(waits, storm(b, client, s.Addr(), method)...)
+// spread grows a chain on which n coins, at most 2500, may be spent. Its blocks
+// come with it.
+func spread(p *chain.Params, n int) (*purses, []*chain.Block) {
+	s := &purses{Ledger: chaintest.Open(p)}
+	blocks := grown(s.Grow(int(p.Maturity), "wait", chaintest.Address(0)))
+	var txs []*chain.Tx
+	for i := 0; len(s.coins) < n; i++ {
+		outs := make([]chain.Output, min(250, n-len(s.coins)))
+		for j := range outs {
+			outs[j] = chain.Output{Value: chain.CRN, To: chaintest.Address(0)}
+		}
+		tx := chaintest.Pay(p, chaintest.Funds(p, i), chaintest.Key(i), 0, outs...)
+		txs = append(txs, tx)
+		s.coins = append(s.coins, chaintest.Outs(tx, p.Maturity+1)[:len(outs)]...)
+	}
+	return s, append(blocks, s.Add(chaintest.Plan{Name: "spread", Pay: chaintest.Address(0), Txs: txs}).Block())
+}
+
+func grown(list []chain.CheckedBlock) (blocks []*chain.Block) {
+	for _, b := range list {
+		blocks = append(blocks, b.Block())
+	}
+	return blocks
+}
+
+// payments spends every coin once, signed on all cores.
+func (s *purses) payments() []*chain.Tx {
+	txs := make([]*chain.Tx, len(s.coins))
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, c := range s.coins {
+		g.Go(func() error {
+			txs[i] = chaintest.Pay(s.Params, c, chaintest.Key(0), 0)
+			return nil
+		})
+	}
+	_ = g.Wait() // Pay panics
+	return txs
+}
+
+// full adds n blocks, each with one payment from every purse.
+func (s *purses) full(b *testing.B, n int, name string) []*chain.Block {
+	b.Helper()
+	blocks := make([]*chain.Block, n)
+	for i := range blocks {
+		txs := s.payments()
+		block := chaintest.Block(s.Params, s.State, chaintest.Plan{Name: name, Pay: chaintest.Address(1), Txs: txs})
+		checked := checkWhole(b, s.Params, block)
+		s.Connect(checked)
+		for j, tx := range txs {
+			s.coins[j] = chaintest.Outs(tx, s.State.Height)[0]
+		}
+		blocks[i] = block
+	}
+	return blocks
+}
+
+// checkWhole checks a block, its signatures on all cores.
+func checkWhole(b *testing.B, p *chain.Params, block *chain.Block) chain.CheckedBlock {
+	b.Helper()
+	txs, err := (&Daemon{p: p}).checkTxs(block.Txs)
+	if err != nil {
+		b.Fatal(err)
+	}
+	checked, err := chain.CheckBlock(p, block.Header, block.Coinbase, txs)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return checked
+}
+
+// branch is a second chain on the same past.
+func (s *purses) branch() *purses {
+	l := *s.Ledger
+	l.Coins = chain.Coins{}
+	for o, c := range s.Coins {
+		l.Coins[o] = c
+	}
+	return &purses{&l, append([]chain.Coin(nil), s.coins...)}
+}
+
+// BenchmarkCheckTxs checks the payments of a block on all cores, and tells how that
+// compares with btcec alone verifying the same signatures on as many.
+func BenchmarkCheckTxs(b *testing.B) {
+	p := chain.Regtest()
+	s, _ := spread(p, 1000)
+	txs, d := s.payments(), &Daemon{p: p}
+	verify := rawVerifier(b, p, txs)
+	verify()
+	var ours, raw time.Duration
+	for b.Loop() {
+		begin := time.Now()
+		if _, err := d.checkTxs(txs); err != nil {
+			b.Fatal(err)
+		}
+		middle := time.Now()
+		verify()
+		ours += middle.Sub(begin)
+		raw += time.Since(middle)
+	}
+	b.ReportMetric(float64(raw)/float64(ours), "of-raw-btcec")
+	b.ReportMetric(float64(b.N*len(txs))/ours.Seconds(), "txs/s")
+}
+
+// rawVerifier verifies prepared digests, as one who only knows btcec would.
+func rawVerifier(b *testing.B, p *chain.Params, txs []*chain.Tx) func() {
+	b.Helper()
+	type signed struct {
+		digest [32]byte
+		sig    *schnorr.Signature
+		key    [32]byte
+	}
+	list := make([]signed, len(txs))
+	for i, tx := range txs {
+		sig, err := schnorr.ParseSignature(tx.Inputs[0].Sig[:])
+		if err != nil {
+			b.Fatal(err)
+		}
+		list[i] = signed{tx.SigHash(p.GenesisID()), sig, tx.Inputs[0].Owner}
+	}
+	cores := runtime.GOMAXPROCS(0)
+	return func() {
+		var g errgroup.Group
+		for part := range cores {
+			g.Go(func() error {
+				for i := part; i < len(list); i += cores {
+					key, err := schnorr.ParsePubKey(list[i].key[:])
+					if err != nil || !list[i].sig.Verify(list[i].digest[:], key) {
+						b.Error("a sound signature is refused")
 					}
-					slices.Sort(waits)
-					for _, p := range []int{50, 90, 99} {
-						b.ReportMetric(float64(waits[len(waits)*p/100].Microseconds())/1000, fmt.Sprintf("ms/p%d", p))
-					}
-				})
-			}
+				}
+				return nil
+			})
+		}
+		_ = g.Wait()
+	}
+}
+
+// BenchmarkReorg100 takes 100 blocks of 1000 payments each off the best chain and
+// puts 101 others on, on disk, and tells how that compares with the first
+// validation of 100 such blocks. Making the blocks takes a minute or two.
+func BenchmarkReorg100(b *testing.B) {
+	const depth, payments = 100, 1000
+	p := chaintest.Easy()
+	s, past := spread(p, payments)
+	t := s.branch()
+	ours, theirs := s.full(b, depth, "ours"), t.full(b, depth+1, "theirs")
+	var first, reorg time.Duration
+	for b.Loop() {
+		n := onDisk(b, p)
+		n.feed(past...)
+		first += n.feed(ours...)
+		n.feed(theirs[:depth]...)
+		last := checkWhole(b, p, theirs[depth])
+		begin := time.Now()
+		n.put(last)
+		reorg += time.Since(begin)
+		if n.Best().ID != last.ID() {
+			b.Fatal("the heavier branch did not win")
 		}
 	}
+	b.ReportMetric(float64(reorg)/float64(first), "of-first-validation")
+	b.ReportMetric(reorg.Seconds()/float64(b.N), "s/reorg")
+	b.ReportMetric(first.Seconds()/float64(b.N), "s/first")
 }
 
-func storm(b *testing.B, client *http.Client, addr, method string) []time.Duration {
-	waits := make([]time.Duration, crowd)
-	var all sync.WaitGroup
-	gun := make(chan struct{})
-	for i := range crowd {
-		all.Go(func() {
-			<-gun
-			began := time.Now()
-			if err := callOnce(client, addr, method); err != nil {
-				b.Error(err)
-			}
-			waits[i] = time.Since(began)
-		})
-	}
-	close(gun)
-	all.Wait()
-	return waits
+// onDiskNode is a node on disk, driven as a daemon drives it.
+type onDiskNode struct {
+	*node.Node
+	b *testing.B
+	p *chain.Params
 }
 
-func callOnce(client *http.Client, addr, method string) error {
-	req, err := http.NewRequest(http.MethodPost, "http://"+addr, strings.NewReader(`{"id":1,"method":"`+method+`"}`))
-	if err != nil {
-		return err
-	}
-	req.SetBasicAuth(benchUser, benchPassword)
-	resp, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if _, err = io.Copy(io.Discard, resp.Body); resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("status %s", resp.Status)
-	}
-	return err
-}
-
-// BenchmarkWatchers accepts blocks on two nodes in turn, one of which tells a
-// thousand watchers in another process of each. It reports what acceptance took on
-// both, at the median, and their ratio: with a pause between blocks in which the
-// watchers are told, and without.
-func BenchmarkWatchers(b *testing.B) {
-	for _, pause := range []time.Duration{100 * time.Millisecond, 0} {
-		b.Run(fmt.Sprintf("pause=%v", pause), func(b *testing.B) {
-			p := chain.Regtest()
-			alone, _ := lone(b, p, onDisk(b, p), 0)
-			watched, s := lone(b, p, onDisk(b, p), 0)
-			gather(b, s.Addr())
-			accept(b, alone, p)
-			accept(b, watched, p)
-			var without, with []time.Duration
-			b.ResetTimer()
-			for range b.N {
-				without = append(without, accept(b, alone, p))
-				with = append(with, accept(b, watched, p))
-				time.Sleep(pause)
-			}
-			slices.Sort(without)
-			slices.Sort(with)
-			a, w := without[len(without)/2], with[len(with)/2]
-			b.ReportMetric(float64(a.Microseconds()), "µs/alone")
-			b.ReportMetric(float64(w.Microseconds()), "µs/watched")
-			b.ReportMetric(float64(w)/float64(a), "ratio")
-		})
-	}
-}
-
-func onDisk(b *testing.B, p *chain.Params) *store.Badger {
+func onDisk(b *testing.B, p *chain.Params) *onDiskNode {
 	b.Helper()
 	s, err := store.Open(store.Config{Dir: b.TempDir(), Params: p})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = s.Close() })
-	return s
-}
-
-// accept makes a block and tells how long the node took to accept it.
-func accept(b *testing.B, d *daemon.Daemon, p *chain.Params) time.Duration {
-	b.Helper()
-	w := d.Work()
-	block, err := w.Template(b.Context())
+	n, err := node.New(late, node.Config{Params: p, Store: s})
 	if err != nil {
 		b.Fatal(err)
 	}
-	for chain.CheckHeader(p, block.Header) != nil {
-		block.Header.Nonce++
-	}
-	began := time.Now()
-	if err := w.Submit(b.Context(), block); err != nil {
-		b.Fatal(err)
-	}
-	return time.Since(began)
+	return &onDiskNode{n, b, p}
 }
 
-// watchOf names the node that the process is to watch, instead of testing.
-const watchOf = "CAIRN_TEST_WATCH"
+const late = chain.Time(4_000_000_000_000) // after every block here
 
-// gather starts a process with a thousand watchers, and waits until all listen.
-func gather(b *testing.B, addr string) {
-	b.Helper()
-	c := exec.Command(os.Args[0], "-test.run=^TestWatchInAnotherProcess$")
-	c.Env = append(os.Environ(), watchOf+"="+addr)
-	in, err := c.StdinPipe()
-	if err != nil {
-		b.Fatal(err)
+// feed checks blocks and hands them to the node, and tells how long that took.
+func (n *onDiskNode) feed(blocks ...*chain.Block) time.Duration {
+	n.b.Helper()
+	begin := time.Now()
+	for _, block := range blocks {
+		n.put(checkWhole(n.b, n.p, block))
 	}
-	out, err := c.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		in.Close()
-		_ = c.Wait()
-	})
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "all listen\n" {
-		b.Fatalf("the watchers say %q, %v", line, err)
+	return time.Since(begin)
+}
+
+func (n *onDiskNode) put(c chain.CheckedBlock) {
+	n.b.Helper()
+	out, err := n.Block(late, node.Self, c)
+	if err != nil || out.Verdict != node.Accept {
+		n.b.Fatalf("block %v: %v, %v", c.ID(), out.Why, err)
 	}
 }
 
-// TestWatchInAnotherProcess is what gather starts.
-func TestWatchInAnotherProcess(t *testing.T) {
-	addr := os.Getenv(watchOf)
-	if addr == "" {
-		t.Skip("a part of BenchmarkWatchers")
+// BenchmarkStart opens a chain of 100,000 blocks, or as many as CAIRN_BENCH_BLOCKS
+// says, and tells how long that takes until the node answers, and in how much
+// memory.
+func BenchmarkStart(b *testing.B) {
+	p, dir, blocks := chaintest.Easy(), b.TempDir(), 100_000
+	if n, err := strconv.Atoi(os.Getenv("CAIRN_BENCH_BLOCKS")); err == nil {
+		blocks = n
 	}
-	client := &http.Client{Transport: &http.Transport{}}
-	defer client.CloseIdleConnections()
-	var all sync.WaitGroup
-	var streams []io.Closer
-	for range crowd {
-		req, err := http.NewRequest(http.MethodGet, "http://"+addr+"/events", nil)
+	c := store.Config{Dir: dir, Params: p}
+	longChain(b, c, blocks)
+	b.ResetTimer()
+	for b.Loop() {
+		s, err := store.Open(c)
 		if err != nil {
-			t.Fatal(err)
+			b.Fatal(err)
 		}
-		req.SetBasicAuth(benchUser, benchPassword)
-		resp, err := client.Do(req)
-		if err != nil || resp.StatusCode != http.StatusOK {
-			t.Fatalf("%v %v", resp, err)
+		n, err := node.New(late, node.Config{Params: p, Store: s})
+		if err != nil || n.Best().Height != uint64(blocks) {
+			b.Fatalf("height %d: %v", n.Best().Height, err)
 		}
-		streams = append(streams, resp.Body)
-		all.Go(func() { _, _ = io.Copy(io.Discard, resp.Body) })
+		b.StopTimer()
+		debug.FreeOSMemory()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		b.ReportMetric(float64(m.HeapAlloc)/1e6, "MB-heap")
+		b.ReportMetric(anonymous()/1e6, "MB-anonymous")
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
 	}
-	fmt.Println("all listen")
-	_, _ = io.Copy(io.Discard, os.Stdin) // until the benchmark ends
-	for _, s := range streams {
-		s.Close()
+	b.ReportMetric(float64(blocks), "blocks")
+}
+
+func longChain(b *testing.B, c store.Config, blocks int) {
+	b.Helper()
+	s, err := store.Open(c)
+	if err != nil {
+		b.Fatal(err)
 	}
-	all.Wait()
+	builder, err := NewBuilder(c.Params, s)
+	if err != nil {
+		b.Fatal(err)
+	}
+	state := c.Params.GenesisState()
+	for range blocks {
+		block := chaintest.Check(c.Params, chaintest.Next(c.Params, state, chaintest.Address(0)))
+		if err := builder.Add(block); err != nil {
+			b.Fatal(err)
+		}
+		state = chaintest.After(c.Params, state, block.Block())
+	}
+	if err := builder.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// anonymous is the process's memory that no file backs, in bytes; 0 where the
+// system does not tell.
+func anonymous() float64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "RssAnon:"); ok {
+			kilobytes, _ := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
+			return kilobytes * 1024
+		}
+	}
+	return 0
 }
