@@ -34,7 +34,11 @@ func passphrase(cmd *cobra.Command, ask func() (string, error)) (string, error) 
 	if _, ok := terminal(cmd); !ok {
 		return "", fmt.Errorf("the wallet needs a passphrase and this is no terminal to ask at: give --passphrase-file, or set %s", passphraseVariable)
 	}
-	return ask()
+	typed, err := ask()
+	if err == nil {
+		fmt.Fprintln(cmd.ErrOrStderr(), "a moment: trying a passphrase is slow on purpose, so that nobody guesses it …")
+	}
+	return typed, err
 }
 
 // oldPassphrase is that of an existing wallet.

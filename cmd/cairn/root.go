@@ -115,6 +115,7 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(badFlag)
 	eachCommand(root, blameArguments)
 	suggest(root)
+	guided(root)
 	return root
 }
 
