@@ -177,8 +177,16 @@ bench: go ## benchmarks; BENCH=regexp chooses
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 .PHONY: kill
-kill: go ## a node killed ROUNDS times at chosen calls on the disk; REPORTS holds the table
-	go test -count=1 -timeout 0 -run '^TestKill$$' ./cmd/cairn/ordeal -rounds $(ROUNDS) -out '$(abspath $(REPORTS))'
+kill: go ## a node killed ROUNDS times at chosen calls on the disk; REPORTS holds the tables
+	go test -count=1 -timeout 0 -run '^TestKill' ./cmd/cairn/ordeal -rounds $(ROUNDS) -out '$(abspath $(REPORTS))'
+
+.PHONY: faults
+faults: go ## every call on the disk fails once, done and not done; REPORTS holds the table
+	go test -count=1 -timeout 0 -run '^TestFailingCalls$$' ./cmd/cairn/ordeal -faults 0 -out '$(abspath $(REPORTS))'
+
+.PHONY: seeded
+seeded: go ## known bugs in copies of the tree, and who finds them
+	go test -count=1 -timeout 0 -run '^TestSeededBugs$$' ./cmd/cairn/ordeal -seeded -out '$(abspath $(REPORTS))'
 
 .PHONY: soak
 soak: go ## five nodes in use for DURATION: what they need must not grow; REPORTS holds figures and plot

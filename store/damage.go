@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/dgraph-io/badger/v4"
@@ -21,6 +22,10 @@ type DamageError struct {
 	Dir  string // the data folder
 	What string // what is wrong
 	Err  error  // why, if more is known
+
+	// Maybe says that the database found it, not we: it has the same words for a
+	// system that was out of something just then.
+	Maybe bool
 }
 
 // Error says what to do.
@@ -29,8 +34,13 @@ func (e *DamageError) Error() string {
 	if e.Err != nil {
 		what += ": " + e.Err.Error()
 	}
-	return fmt.Sprintf("the chain in %s is damaged (%s): `cairn db reindex` saves what can be read; if that is nothing, move that folder and %s away, and the node fetches the chain again from its peers",
-		filepath.Join(e.Dir, databaseFolder), what, filepath.Join(e.Dir, markFile))
+	what = strings.Join(strings.Fields(what), " ") // one line
+	first := ""
+	if e.Maybe {
+		first = "try again; if it stays so, "
+	}
+	return fmt.Sprintf("the chain in %s is damaged (%s): %s`cairn db reindex` saves what can be read; if that is nothing, move that folder and %s away, and the node fetches the chain again from its peers",
+		filepath.Join(e.Dir, databaseFolder), what, first, filepath.Join(e.Dir, markFile))
 }
 
 // Unwrap gives the reason.
@@ -65,11 +75,15 @@ func parseMark(dir string, raw []byte) (m marker, err error) {
 func openDatabase(c Config, said *complaints) (db *badger.DB, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = damage(c.Dir, fmt.Sprintf("the database gave up: %v", r), nil)
+			err = &DamageError{Dir: c.Dir, What: fmt.Sprintf("the database gave up: %v", r), Maybe: true}
 		}
 	}()
 	if db, err = badger.Open(badgerOptions(c).WithLogger(said)); err != nil {
-		return nil, damage(c.Dir, "the database does not open", err)
+		err = damage(c.Dir, "the database does not open", err)
+		if d := (*DamageError)(nil); errors.As(err, &d) {
+			d.Maybe = true
+		}
+		return nil, err
 	}
 	return db, nil
 }

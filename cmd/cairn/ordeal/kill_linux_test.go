@@ -240,17 +240,25 @@ func (k *killing) agree() {
 	})
 }
 
+// checkPool wants each acknowledged payment to wait or to be confirmed. Blocks may
+// come between the two looks: it looks again a few times.
 func (k *killing) checkPool() {
 	k.t.Helper()
-	waits := map[chain.Hash]bool{}
-	for _, id := range ask[[]chain.Hash](k.v.peer, "getrawmempool") {
-		waits[id] = true
-	}
-	for id := range k.payer.acked {
-		if !waits[id] && !k.last.txs[id] {
-			k.t.Errorf("the payment %v was acknowledged and is lost", id)
+	var lost []chain.Hash
+	for range 3 {
+		waits := ask[[]chain.Hash](k.v.peer, "getrawmempool")
+		now := replay(k.t, k.v.peer)
+		lost = nil
+		for id := range k.payer.acked {
+			if !now.txs[id] && !slices.Contains(waits, id) {
+				lost = append(lost, id)
+			}
+		}
+		if len(lost) == 0 {
+			return
 		}
 	}
+	k.t.Errorf("payments were acknowledged and are lost: %v", lost)
 }
 
 func (k *killing) state() chain.State { return k.last.State }
