@@ -350,6 +350,9 @@ func (c control) Warnings() (list []string) {
 	if behind, bad := c.d.behind(); bad {
 		list = append(list, fmt.Sprintf("your clock is %d s behind your peers': set it", behind.Seconds()))
 	}
+	if back := c.d.back(); back > jump {
+		list = append(list, fmt.Sprintf("the clock went back by %d s: restart the node to take the new time at once", back.Seconds()))
+	}
 	if why := c.d.noRoom(); why != nil {
 		list = append(list, why.Error())
 	}

@@ -34,6 +34,7 @@ func (d *Daemon) tick() {
 
 // watchClock says once when our clock is behind, and once when it is right again.
 func (d *Daemon) watchClock() {
+	d.watchJump()
 	behind, bad := d.behind()
 	if bad == d.skewed || d.life.Err() != nil {
 		return
@@ -44,6 +45,28 @@ func (d *Daemon) watchClock() {
 	} else {
 		d.log.Info("the clock agrees with the peers' again")
 	}
+}
+
+// jump is how far the clock may go back before a person hears of it.
+const jump = chain.Time(10_000)
+
+// watchJump says once that the clock went back, and once when the node's time is
+// the clock's again.
+func (d *Daemon) watchJump() {
+	back := d.back()
+	if far := back > jump; far != d.jumped {
+		if d.jumped = far; far {
+			d.log.Warn("the clock went back: this node's time goes on at half its pace until the clock has caught up; restart the node to take the new time at once", "seconds", back.Seconds())
+		} else {
+			d.log.Info("the node's time is the clock's again")
+		}
+	}
+}
+
+// back is how far the clock lies behind the node's time.
+func (d *Daemon) back() (by chain.Time) {
+	_ = d.loop.look(d.life, func(chain.Time) { by = d.loop.time.ahead() })
+	return by
 }
 
 // behind is how far our clock is behind the peers', and whether that is too far

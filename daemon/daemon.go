@@ -91,6 +91,7 @@ type Daemon struct {
 	full      atomic.Pointer[error] // why the disk has no room; nil while it has
 	verified  atomic.Uint64         // transactions whose signatures were checked
 	skewed    bool                  // the peers' clocks were reported to be ahead; owned by tick
+	jumped    bool                  // the clock was reported to have gone back; owned by tick
 }
 
 const (

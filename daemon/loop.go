@@ -18,12 +18,11 @@ var ErrStopped = errors.New("the node is stopping")
 type loop struct {
 	player node.Player // what peers, miner and users deal with: the node, or a traitor around it
 	node   *node.Node  // owned by run
-	clock  func() time.Time
 
 	calls chan func(now chain.Time)
 	looks chan func(now chain.Time) // these only look at the node: they are served during commits too
 	ended chan struct{}
-	last  chain.Time // owned by run
+	time  steady // owned by run
 	steps steps
 
 	mu    sync.Mutex
@@ -33,7 +32,7 @@ type loop struct {
 // newLoop makes a loop whose node is still to be set.
 func newLoop(clock func() time.Time) *loop {
 	return &loop{
-		clock: clock,
+		time:  steady{clock: clock},
 		calls: make(chan func(chain.Time), 256), looks: make(chan func(chain.Time), 256),
 		ended: make(chan struct{}), moved: make(chan struct{}),
 	}
@@ -94,12 +93,8 @@ func (s attentive) Commit(steps ...node.Step) error {
 	return s.loop.meanwhile(func() error { return s.Store.Commit(steps...) })
 }
 
-// now is the clock's time, never smaller than before: a node's time must not go
-// back, whatever the machine's clock does.
-func (l *loop) now() chain.Time {
-	l.last = max(l.last, chain.Time(l.clock().UnixMilli()))
-	return l.last
-}
+// now is the node's time.
+func (l *loop) now() chain.Time { return l.time.now(time.Now()) }
 
 // do runs f in the loop and waits for it. An error means that f did not run and
 // never will: ErrStopped, or the cause of ctx, which ended before f's turn came.

@@ -62,17 +62,6 @@ func TestWhoWaitsWhileTheLoopStopsHears(t *testing.T) {
 	<-l.ended
 }
 
-func TestTimeNeverGoesBack(t *testing.T) {
-	clock := time.UnixMilli(5000)
-	l := newLoop(func() time.Time { return clock })
-	for _, at := range []struct{ clock, want int64 }{{5000, 5000}, {4000, 5000}, {6000, 6000}} {
-		clock = time.UnixMilli(at.clock)
-		if got := l.now(); got != chain.Time(at.want) {
-			t.Errorf("the clock shows %d: got %d, want %d", at.clock, got, at.want)
-		}
-	}
-}
-
 // Many questions to one peer take a few goroutines, and the rest of them find a
 // line of bounded length. Another peer's line is its own.
 func TestQuestionsStandInLine(t *testing.T) {

@@ -27,7 +27,9 @@ func (d *Daemon) template(ctx context.Context, pay chain.Address) (*chain.Block,
 	}
 	var b *chain.Block
 	var fault error
-	err := d.loop.do(ctx, func(now chain.Time) { b, fault = d.loop.player.Template(now, pay) })
+	// With what the clock shows, even where it went back: peers hold our blocks
+	// against their clocks.
+	err := d.loop.do(ctx, func(chain.Time) { b, fault = d.loop.player.Template(d.loop.time.shown(), pay) })
 	return b, errors.Join(err, fault)
 }
 

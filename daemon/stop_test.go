@@ -152,7 +152,7 @@ func TestCloseUnderLoad(t *testing.T) {
 	if a.Err() != nil || b.Err() != nil {
 		t.Errorf("to close is no failure: %v, %v", a.Err(), b.Err())
 	}
-	goleak.VerifyNone(t, sweeper, before)
+	goleak.VerifyNone(t, append(sweepers, before)...)
 }
 
 // bother asks a node all there is to ask. Answers do not matter.
@@ -204,7 +204,7 @@ func TestNewRefusesAndLeavesNothing(t *testing.T) {
 			d.Close()
 		}
 	}
-	goleak.VerifyNone(t, sweeper, before)
+	goleak.VerifyNone(t, append(sweepers, before)...)
 }
 
 // A peer speaks to a node before New knows its network, and again after that

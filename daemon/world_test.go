@@ -20,9 +20,12 @@ import (
 )
 
 // libp2p's bandwidth meter keeps one goroutine for the whole process.
-var sweeper = goleak.IgnoreTopFunction("github.com/libp2p/go-flow-metrics.(*sweeper).runActive")
+var sweepers = []goleak.Option{
+	goleak.IgnoreTopFunction("github.com/libp2p/go-flow-metrics.(*sweeper).runActive"),
+	goleak.IgnoreTopFunction("github.com/libp2p/go-flow-metrics.(*sweeper).run"), // while nothing moves
+}
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, sweeper) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, sweepers...) }
 
 // patience bounds how long a test waits for what must come; no test waits for
 // it in vain unless it fails.

@@ -10,7 +10,8 @@
 //   - Check before you call: transactions by chain.CheckTxs, announcements by
 //     chain.CheckAnnouncement, bodies by chain.CheckRoot, chain.CheckTxs and
 //     chain.CheckBlock in that order.
-//   - Call from one goroutine, with a time that never goes back.
+//   - Call from one goroutine, with a time that neither goes back nor stands still.
+//     Only Template is asked with what the clock shows, whatever that is.
 //   - On every connect ask for the peer's hello and hand it to Hello; say Left when
 //     the connection has ended. Publish OurTip when it moved and every ten seconds.
 //   - On Accept pass the message on; also publish what Outcome.Announce and
