@@ -3,12 +3,14 @@
 package ordeal_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"maps"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -18,6 +20,7 @@ import (
 	"text/tabwriter"
 
 	"cairn/chain"
+	"cairn/store"
 )
 
 var faultsFlag = flag.Int("faults", 8, "how many failing calls are tried; 0 is every call of the story, in both meanings")
@@ -162,8 +165,15 @@ func failOnce(t *testing.T, base string, f failing) (outcome string) {
 	if code := state.ExitStatus(); code != 0 {
 		outcome = fmt.Sprintf("ends with %d: %s", code, lastWord(v.log()))
 	}
+	t.Logf("call %d, %s %s: %v (done: %v): %s", f.nth, f.op.name, f.op.path, f.fate.fail, f.fate.done, outcome)
 	if err := v.image.losePower(rand.New(rand.NewPCG(uint64(f.nth), 3))); err != nil {
 		t.Fatal(err)
+	}
+	if refusedAsDamaged(t, v.dir) {
+		outcome += "; the next start is refused, and cairn db reindex helps"
+		if out, err := exec.Command(program(t), "db", "reindex", "--network", "regtest", "--data-dir", v.dir).CombinedOutput(); err != nil {
+			t.Fatalf("cairn db reindex: %v\n%s", err, out)
+		}
 	}
 	left := audit(t, chain.Regtest(), v.dir)
 	for _, id := range l.blocks {
@@ -173,6 +183,22 @@ func failOnce(t *testing.T, base string, f failing) (outcome string) {
 	}
 	l.comeBack(t, v)
 	return outcome
+}
+
+// refusedAsDamaged tells whether the store says that it is damaged. It looks at a
+// copy: a look may repair.
+func refusedAsDamaged(t *testing.T, dir string) bool {
+	t.Helper()
+	scratch := t.TempDir()
+	if err := copyFolder(scratch, dir); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(store.Config{Dir: scratch, Params: chain.Regtest(), Beside: []string{"*"}})
+	if err == nil {
+		err = s.Close()
+	}
+	damaged := (*store.DamageError)(nil)
+	return errors.As(err, &damaged)
 }
 
 // comeBack starts the node again.

@@ -83,7 +83,7 @@ func command(t *testing.T, dir, name string, args ...string) string {
 }
 
 // progress is what tests say on their way.
-var progress = regexp.MustCompile("^(killed while|# calls in the story|round #)")
+var progress = regexp.MustCompile("^(killed while|call #|# calls in the story|round #)")
 
 // seek runs tests in the tree, and tells in their words what they found.
 func seek(t *testing.T, tree, args string) (what string, found bool) {
