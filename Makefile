@@ -161,6 +161,10 @@ foreign: go
 		echo "$$target"; \
 		GOOS=$${target%/*} GOARCH=$${target#*/} go build ./... || exit 1; \
 	done
+	@# the hash kernels of another processor, where there is an emulator for it
+	@if command -v qemu-aarch64 >/dev/null; then \
+		CGO_ENABLED=0 GOARCH=arm64 go test -exec 'qemu-aarch64 -cpu max' ./miner/sha256d; \
+	else echo 'skipped: the hash kernels for arm64. Install qemu-user to test them here.'; fi
 
 .PHONY: cross
 cross: go ## bin/cross/: the program for every system

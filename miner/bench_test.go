@@ -2,10 +2,13 @@ package miner
 
 import (
 	"runtime"
+	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
 
+	"cairn/chain"
 	"cairn/miner/sha256d"
 )
 
@@ -41,10 +44,36 @@ func benchMiner(b *testing.B, threads int) {
 	b.ReportMetric(float64(m.Status().Hashes)/b.Elapsed().Seconds()/1e6, "MH/s")
 }
 
+// From the word that the tip has moved until a block on the new tip is handed over,
+// while all cores search at full speed: the fetching of a template, the rest of
+// a portion, and a target that nearly every hash meets.
+func BenchmarkNewTip(b *testing.B) {
+	w := newWorld(never)
+	m := w.miner(b, runtime.GOMAXPROCS(0), 0)
+	found := make(chan time.Time, 1)
+	w.onFound = func(*chain.Block) { found <- time.Now() }
+	m.Start()
+	var took []time.Duration
+	for b.Loop() {
+		w.set(func() { w.bits = never })
+		m.Renew()
+		time.Sleep(5 * time.Millisecond) // at full speed again
+		w.set(func() { w.tip, w.bits = stone(strconv.Itoa(len(took))), easy })
+		began := time.Now()
+		m.Renew()
+		took = append(took, (<-found).Sub(began))
+	}
+	slices.Sort(took)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(took[len(took)/2].Seconds()*1e3, "p50-ms")
+	b.ReportMetric(took[len(took)*9/10].Seconds()*1e3, "p90-ms")
+	b.ReportMetric(took[len(took)*99/100].Seconds()*1e3, "p99-ms")
+}
+
 // A new template: what each thread does before its first hash.
 func BenchmarkTurn(b *testing.B) {
 	m := newWorld(never).miner(b, 1, 0)
-	task, d := mustTask(b, template(stone("a"), never, "")), newDigger(m, 1)
+	task, d := mustTask(b, template(stone("a"), never, "")), newDigger(m, m.width)
 	for b.Loop() {
 		d.turn(task)
 	}

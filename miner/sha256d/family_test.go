@@ -67,6 +67,37 @@ func TestFamilyFindsWhatNaiveSearchFinds(t *testing.T) {
 	})
 }
 
+func TestFamilyFindsEveryNonceUnderTheGreatestTarget(t *testing.T) {
+	var target Target
+	for i := range target {
+		target[i] = 0xff
+	}
+	eachKernel(t, func(t *testing.T, k Kernel) {
+		f := mustFamily(t, relatives(chance(t), 16), &target)
+		for _, r := range []struct {
+			first uint32
+			n     uint64
+			want  []uint32
+		}{
+			{7, 0, nil},
+			{0, 1, []uint32{0}},
+			{math.MaxUint32, 1, []uint32{math.MaxUint32}},
+			{math.MaxUint32 - 1, 4, []uint32{math.MaxUint32 - 1, math.MaxUint32, 0, 1}},
+			{1<<31 - 1, 2, []uint32{1<<31 - 1, 1 << 31}},
+		} {
+			var want []Hit
+			for i := range 16 {
+				for _, nonce := range r.want {
+					want = append(want, Hit{i, nonce})
+				}
+			}
+			if got := sorted(f.searchWith(k, r.first, r.n, nil), r.first); !slices.Equal(got, want) {
+				t.Errorf("%d from %d: found %v, want %v", r.n, r.first, got, want)
+			}
+		}
+	})
+}
+
 // Over several portions, for families that do not divide one evenly and for the
 // largest, each kernel names what its members' own searches name.
 func TestFamilyFindsWhatItsMembersFind(t *testing.T) {
