@@ -178,7 +178,11 @@ cross: go ## bin/cross/: the program for every system
 
 .PHONY: bench
 bench: go ## benchmarks; BENCH=regexp chooses
-	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+	go test -timeout 60m -run '^$$' -bench '$(BENCH)' -benchmem ./...
+ifeq ($(BENCH),.)
+	@# whole nodes on imagined links, in imagined time: what they say is no benchmark's figure
+	CAIRN_VIRTUAL_NODES=100 go test -timeout 60m -count=1 -v -run '^TestVirtual' ./daemon
+endif
 
 .PHONY: kill
 kill: go ## a node killed ROUNDS times at chosen calls on the disk; REPORTS holds the tables

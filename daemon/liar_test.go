@@ -68,10 +68,17 @@ func (l *liar) count(w node.Want) int {
 
 // between puts the liar into a node's network.
 func (l *liar) between(cfg daemon.Config) daemon.Config {
+	cfg.Open = p2p.New
+	return l.amid(cfg)
+}
+
+// amid is between in whatever network the config opens.
+func (l *liar) amid(cfg daemon.Config) daemon.Config {
 	l.asked = map[node.Want]int{}
+	open := cfg.Open
 	cfg.Open = func(ctx context.Context, c p2p.Config, h p2p.Handler) (*p2p.Network, error) {
 		l.Handler = h
-		return p2p.New(ctx, c, l)
+		return open(ctx, c, l)
 	}
 	return cfg
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -47,6 +48,7 @@ const (
 // A long is a chain on disk that others are to catch up with.
 type long struct {
 	p     *chain.Params
+	dir   string
 	store *store.Badger
 }
 
@@ -73,7 +75,7 @@ func longChain(b *testing.B, blocks, payments int) *long {
 	if e, err := s.Tip(); err != nil || e.State.Height != uint64(blocks) {
 		b.Fatalf("the chain in %s ends at %d: %v", dir, e.State.Height, err)
 	}
-	return &long{p, s}
+	return &long{p, dir, s}
 }
 
 func makeChain(b *testing.B, dir string, p *chain.Params, blocks, payments int) {
@@ -177,15 +179,7 @@ func (l *long) txs(b *testing.B) (all []*chain.Tx) {
 		b.Fatal(err)
 	}
 	for h := uint64(1); h <= tip.State.Height; h++ {
-		id, err := l.store.At(h)
-		if err != nil {
-			b.Fatal(err)
-		}
-		block, err := l.store.Body(id)
-		if err != nil {
-			b.Fatal(err)
-		}
-		all = append(all, block.Block().Txs...)
+		all = append(all, l.body(b, h).Block().Txs...)
 	}
 	return all
 }
@@ -353,4 +347,111 @@ func BenchmarkFirstSyncEmpty(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N*blocks)/sync.Seconds(), "blocks/s")
 	b.ReportMetric(float64(most)/1e6, "MB-peak")
+}
+
+// BenchmarkStart starts a node on a long history of empty blocks, and tells what
+// that costs: old headers stay on disk, so that only the time of the newest 2,016
+// and the disk should grow with it. CAIRN_BENCH_BLOCKS=5000 makes a million.
+func BenchmarkStart(b *testing.B) {
+	blocks := 200 * benchBlocks(b)
+	l := longChain(b, blocks, 0)
+	var took time.Duration
+	var most int
+	for range b.N {
+		debug.FreeOSMemory()
+		before := anonymous()
+		start := time.Now()
+		d := l.daemon(b, l.store)
+		took += time.Since(start)
+		runtime.GC()
+		debug.FreeOSMemory()
+		most = max(most, anonymous()-before)
+		d.Close()
+	}
+	b.ReportMetric(took.Seconds()/float64(b.N), "s/start")
+	b.ReportMetric(float64(most)/float64(blocks), "B-memory/block")
+	b.ReportMetric(float64(diskOf(b, l.dir))/float64(blocks), "B-disk/block")
+}
+
+// diskOf is what files take on disk, in bytes: Badger makes some larger than they are.
+func diskOf(b *testing.B, dir string) (n int64) {
+	b.Helper()
+	out, err := exec.Command("du", "-sk", dir).Output()
+	if err != nil {
+		b.Logf("no du here: %v", err)
+		return 0
+	}
+	if _, err := fmt.Sscan(string(out), &n); err != nil {
+		b.Fatal(err)
+	}
+	return n << 10
+}
+
+// BenchmarkFilledFromPool announces blocks whose transactions wait in the pool, and
+// measures beside it how long all cores take to verify their signatures.
+func BenchmarkFilledFromPool(b *testing.B) {
+	blocks := min(benchBlocks(b), 50)
+	l := longChain(b, benchBlocks(b), paymentsABlock)
+	var filled, raw time.Duration
+	for range b.N {
+		b.StopTimer()
+		s, err := store.Open(store.Config{Dir: b.TempDir(), Params: l.p})
+		if err != nil {
+			b.Fatal(err)
+		}
+		at := l.copyTo(b, s, 5) // until coins suffice for a block of strangers
+		d := l.daemon(b, s)
+		for h := at + 1; h <= uint64(blocks); h++ {
+			block := l.body(b, h)
+			for _, tx := range block.Block().Txs {
+				if v := d.GossipTx(b.Context(), "somebody", tx); v != node.Accept {
+					b.Fatalf("a payment of block %d is not taken: %d", h, v)
+				}
+			}
+			raw += verify(b, l.p, block.Block().Txs)
+			b.StartTimer()
+			start := time.Now()
+			d.GossipBlock(b.Context(), "somebody", block.Announce().Announcement())
+			filled += time.Since(start)
+			b.StopTimer()
+			if tip, err := s.Tip(); err != nil || tip.State.Height != h {
+				b.Fatalf("block %d was not filled: the tip is at %d, %v", h, tip.State.Height, err)
+			}
+		}
+		d.Close()
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(filled.Microseconds())/float64(b.N*(blocks-5)), "µs/block")
+	b.ReportMetric(float64(raw)/float64(filled), "times-verification")
+}
+
+func (l *long) body(b *testing.B, height uint64) chain.CheckedBlock {
+	b.Helper()
+	id, err := l.store.At(height)
+	if err != nil {
+		b.Fatal(err)
+	}
+	block, err := l.store.Body(id)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return block
+}
+
+// copyTo puts the first blocks into another store.
+func (l *long) copyTo(b *testing.B, s node.Store, blocks uint64) uint64 {
+	b.Helper()
+	ledger := chaintest.Open(l.p)
+	for h := uint64(1); h <= blocks; h++ {
+		block := l.body(b, h)
+		diff := ledger.Connect(block)
+		e := node.Entry{Header: block.Header(), State: ledger.State, Status: node.Complete}
+		if err := s.Commit(node.Step{Entries: []node.Entry{e}, Bodies: []chain.CheckedBlock{block}, Tip: ledger.State.ID, Diff: diff}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return blocks
 }
