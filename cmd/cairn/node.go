@@ -175,7 +175,8 @@ func serveNode(ctx context.Context, cmd *cobra.Command, o nodeOptions, dir strin
 	return stay(ctx, d, cfg.Logger, o.bar)
 }
 
-// stay waits for the end, and shows meanwhile how far the node is.
+// stay waits for the end, shows meanwhile how far the node is, and gives back
+// memory that it no longer needs.
 func stay(ctx context.Context, d *daemon.Daemon, log *slog.Logger, bar *catchUp) error {
 	var looks <-chan time.Time // none where nobody sits at a terminal
 	if isTerminal(bar.out) {
@@ -183,6 +184,9 @@ func stay(ctx context.Context, d *daemon.Daemon, log *slog.Logger, bar *catchUp)
 		defer t.Stop()
 		looks = t.C
 	}
+	var calm rest
+	rests := time.NewTicker(restEvery)
+	defer rests.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -192,6 +196,8 @@ func stay(ctx context.Context, d *daemon.Daemon, log *slog.Logger, bar *catchUp)
 			return d.Err()
 		case <-looks:
 			bar.look(d.Backend().Open)
+		case <-rests.C:
+			calm.look()
 		}
 	}
 }
