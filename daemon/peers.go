@@ -200,6 +200,10 @@ func (d *Daemon) ask(a node.Ask) {
 		return
 	}
 	d.log.Debug("a request failed", "want", a.Request.Want, "peer", p2p.Name(a.From), "err", err)
+	var lie *wrongBodies
+	if errors.As(err, &lie) {
+		a.Request.IDs = lie.missing // none of them came: the node asks elsewhere
+	}
 	_, _ = d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) {
 		return p.Failed(now, a.From, a.Request)
 	})
@@ -258,6 +262,13 @@ var (
 	errUnasked = errors.New("the answer holds what nobody asked for")
 )
 
+// wrongBodies tells that an answer held something else than what was asked for,
+// and what is missing for it.
+type wrongBodies struct {
+	error
+	missing []chain.Hash
+}
+
 // feedBodies checks blocks and hands them over together. What is missing or wrong
 // counts as failed.
 func (d *Daemon) feedBodies(a node.Ask, blocks []*chain.Block) error {
@@ -282,7 +293,7 @@ func (d *Daemon) feedBodies(a node.Ask, blocks []*chain.Block) error {
 	}
 	switch {
 	case wrong != nil:
-		return d.blame(a.From, wrong)
+		return &wrongBodies{d.blame(a.From, wrong), missing}
 	case len(missing) > 0:
 		return errShort
 	}
