@@ -24,14 +24,14 @@ const (
 	maxServed     = 128       // requests served at a time
 	maxServedEach = 16        // of one peer
 	maxAsksEach   = 12        // questions of ours to one peer: fewer than we serve, for an answer reaches its asker before the stream that brought it has ended
-	maxFlight     = 64 << 20  // bytes of answers that are being sent, and as many that are being received
-	maxFlightEach = 10 << 20  // of them for one peer
+	maxFlight     = 128 << 20 // bytes of answers that are being sent, and as many that are being received
+	maxFlightEach = 24 << 20  // of them for one peer: four of the largest, as many as an honest node asks for at a time
 	maxRequest    = 256 << 10 // bytes
 	maxHello      = 1 << 10   // bytes
 	maxPoolTxs    = 2 << 20   // bytes, and one block's worth for the last one
 
-	workRate   = 10_000 // units of cost a second that one peer may ask of us
-	workBurst  = 20_000
+	workRate   = 20_000 // units of cost a second that one peer may ask of us, each about ten microseconds
+	workBurst  = 40_000
 	knockRate  = 10 // requests a second that may find every place of a peer taken
 	knockBurst = 100
 )

@@ -30,7 +30,7 @@ type share struct {
 // several peers', so that no few slow ones can stop the others.
 func newBudget(largest int) *budget {
 	each := max(maxFlightEach, int64(largest))
-	return &budget{each: each, all: semaphore.NewWeighted(max(maxFlight, 6*each)), shares: map[peer.ID]*share{}}
+	return &budget{each: each, all: semaphore.NewWeighted(max(maxFlight, 5*each)), shares: map[peer.ID]*share{}}
 }
 
 // take waits until p may hold n more bytes, and returns what holds them.
@@ -122,7 +122,7 @@ func (m *meters) drop(p peer.ID) {
 	delete(m.of, p)
 }
 
-// cost is what it costs to answer q, in units of about ten microseconds.
+// cost is what it costs to answer q, in the units of workRate.
 func cost(q node.Request) int {
 	switch q.Want {
 	case node.WantHello:

@@ -117,10 +117,11 @@ func resources(cfg Config) (network.ResourceManager, error) {
 	// answer.
 	largest := int64(largestAnswer(cfg.MaxBlock) + maxRequest)
 	scaling.StreamBaseLimit.Memory = max(scaling.StreamBaseLimit.Memory, 2*largest)
-	scaling.PeerBaseLimit.Memory = max(scaling.PeerBaseLimit.Memory, 6*largest)
+	each, every := max(6*largest, 3*maxFlightEach), max(24*largest, 3*maxFlight)
+	scaling.PeerBaseLimit.Memory = max(scaling.PeerBaseLimit.Memory, each)
 	// Twice as many streams as we serve: whom we turn away ourselves, we can blame.
-	one := streams(2*maxServedEach, maxAsksEach, 6*largest)
-	all := streams(2*maxServed, maxServed, 24*largest)
+	one := streams(2*maxServedEach, maxAsksEach, each)
+	all := streams(2*maxServed, maxServed, every)
 	none := rcmgr.BaseLimitIncrease{}
 	sync := protocol.ID(syncProtocol(cfg.Genesis))
 	scaling.AddServiceLimit(service, all, none)
