@@ -272,7 +272,7 @@ func longChain(b *testing.B, c store.Config, blocks int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	builder, err := NewBuilder(c.Params, s)
+	builder, err := NewBuilder(late, c.Params, s)
 	if err != nil {
 		b.Fatal(err)
 	}

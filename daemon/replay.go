@@ -86,10 +86,12 @@ func checkRaw(p *chain.Params, raw []byte) (chain.CheckedBlock, error) {
 }
 
 // A Builder puts checked blocks on a store, parents first, whatever their age:
-// those that build on its tip become the best chain, others side branches. It
-// judges no branch against another; Settle does that in the end.
+// those that build on its tip become the best chain, others side branches. Where
+// one becomes heavier, it moves there at once, as a node would: later the way would
+// be long.
 type Builder struct {
 	p     *chain.Params
+	now   chain.Time
 	store node.Store
 	tip   node.Entry
 	steps []node.Step // not on disk yet, and what they change:
@@ -103,14 +105,11 @@ type Builder struct {
 const buildAtOnce = 4 << 20
 
 // NewBuilder begins on what the store holds.
-func NewBuilder(p *chain.Params, s node.Store) (*Builder, error) {
-	tip, err := s.Tip()
-	if err != nil {
-		return nil, err
-	}
-	b := &Builder{p: p, store: s, tip: tip}
+func NewBuilder(now chain.Time, p *chain.Params, s node.Store) (*Builder, error) {
+	b := &Builder{p: p, now: now, store: s}
 	b.forget()
-	return b, nil
+	_, err := b.Settle()
+	return b, err
 }
 
 func (b *Builder) forget() {
@@ -118,8 +117,9 @@ func (b *Builder) forget() {
 	b.here, b.coins = map[chain.Hash]node.Entry{}, map[chain.OutPoint]*chain.Coin{}
 }
 
-// ErrNoParent says that the block before one is not there, or is condemned.
-var ErrNoParent = errors.New("the block before it is missing")
+// ErrNoParent says that the block before one is not there, or that its branch was
+// condemned.
+var ErrNoParent = errors.New("a block before it is missing or breaks a rule")
 
 // Add puts a block on, unless it is there. A *chain.RuleError or ErrNoParent means
 // that the block cannot stand here; another error is the store's.
@@ -163,10 +163,26 @@ func (b *Builder) take(s node.Step, e node.Entry, size int) error {
 	b.here[e.State.ID] = e
 	b.steps = append(b.steps, s)
 	b.added++
+	if e.State.Work.Cmp(b.tip.State.Work) > 0 {
+		return b.moveTo(e.State.ID)
+	}
 	if b.bytes += size; b.bytes < buildAtOnce {
 		return nil
 	}
 	return b.Flush()
+}
+
+// moveTo settles because a block became the heaviest; if its branch does not
+// connect, it is condemned instead.
+func (b *Builder) moveTo(id chain.Hash) error {
+	if _, err := b.Settle(); err != nil {
+		return err
+	}
+	e, err := b.store.Entry(id)
+	if err == nil && e.Status != node.Complete {
+		err = ErrNoParent
+	}
+	return err
 }
 
 func (b *Builder) entry(id chain.Hash) (node.Entry, error) {
@@ -213,13 +229,14 @@ func (b *Builder) Flush() error {
 
 // Settle writes the rest and moves the tip to the heaviest branch, as a node does
 // when it starts.
-func (b *Builder) Settle(now chain.Time) (chain.State, error) {
+func (b *Builder) Settle() (chain.State, error) {
 	if err := b.Flush(); err != nil {
 		return chain.State{}, err
 	}
-	n, err := node.New(now, node.Config{Params: b.p, Store: b.store})
-	if err != nil {
+	if _, err := node.New(b.now, node.Config{Params: b.p, Store: b.store}); err != nil {
 		return chain.State{}, fmt.Errorf("move to the heaviest branch: %w", err)
 	}
-	return n.Best(), nil
+	tip, err := b.store.Tip()
+	b.tip = tip
+	return tip.State, err
 }

@@ -53,7 +53,7 @@ func fork(p *chain.Params, n int) (best, side []*chain.Block) {
 // build puts blocks on a store, and moves to the heaviest branch.
 func build(t *testing.T, p *chain.Params, s *store.Memory, blocks []*chain.Block) (tip chain.State, refused map[chain.Hash]error) {
 	t.Helper()
-	b, err := daemon.NewBuilder(p, s)
+	b, err := daemon.NewBuilder(chain.Time(blocks[len(blocks)-1].Header.Time)*1000, p, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func build(t *testing.T, p *chain.Params, s *store.Memory, blocks []*chain.Block
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tip, err = b.Settle(chain.Time(blocks[len(blocks)-1].Header.Time) * 1000); err != nil {
+	if tip, err = b.Settle(); err != nil {
 		t.Fatal(err)
 	}
 	return tip, refused
@@ -116,6 +116,50 @@ func soundStore(t *testing.T, p *chain.Params, s *store.Memory) {
 	}
 	if list, _ := a.Faults(); len(list) > 0 {
 		t.Errorf("not sound: %v", list)
+	}
+}
+
+// Where a heavier branch comes in, the tip moves there as soon as it is heavier.
+func TestBuilderMovesAtOnce(t *testing.T) {
+	p := chaintest.Easy()
+	best, _ := fork(p, 30)
+	l := chaintest.Open(p)
+	own := l.Grow(3, "own", chaintest.Address(5))
+	s := store.NewMemory(p)
+	b, err := daemon.NewBuilder(0, p, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range own {
+		if err := b.Add(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, block := range best[:10] {
+		if err := b.Add(chaintest.Check(p, block)); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		tip, err := s.Tip()
+		if want := max(3, i+1); err != nil || tip.State.Height != uint64(want) || i >= 3 && tip.State.ID != block.ID() {
+			t.Errorf("after %d blocks the tip is %v at height %d (%v)", i+1, tip.State.ID, tip.State.Height, err)
+		}
+	}
+	soundStore(t, p, s)
+}
+
+// A branch that breaks a rule is found out when it would become the best.
+func TestBuilderRefusesAFalseBranch(t *testing.T) {
+	p := chaintest.Easy()
+	best, side := fork(p, 12)
+	stem := len(best) / 2
+	side[1].Coinbase.Outputs[0].Value++
+	bad := chaintest.Seal(p, side[1])
+	tip, refused := build(t, p, store.NewMemory(p), slices.Concat(best[:stem+1], side[:1], []*chain.Block{bad}))
+	if tip.ID != best[stem].ID() || !errors.Is(refused[bad.ID()], daemon.ErrNoParent) || len(refused) != 1 {
+		t.Errorf("it ends at height %d, refused %v", tip.Height, refused)
 	}
 }
 

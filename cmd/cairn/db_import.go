@@ -109,7 +109,7 @@ func (x *imported) read(cmd *cobra.Command, p *chain.Params, s *store.Badger, f 
 	if err != nil {
 		return err
 	}
-	b, err := daemon.NewBuilder(p, s)
+	b, err := daemon.NewBuilder(chain.Time(time.Now().UnixMilli()), p, s)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (x *imported) read(cmd *cobra.Command, p *chain.Params, s *store.Badger, f 
 	if err != nil {
 		return errors.Join(err, b.Flush())
 	}
-	tip, err := b.Settle(chain.Time(time.Now().UnixMilli()))
+	tip, err := b.Settle()
 	x.Added, x.Height, x.Tip = b.Added(), tip.Height, tip.ID
 	return err
 }

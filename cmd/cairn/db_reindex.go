@@ -56,7 +56,7 @@ type reindexed struct {
 }
 
 func reindex(cmd *cobra.Command, p *chain.Params, dir string, r *store.Rebuild) (x reindexed, err error) {
-	b, err := daemon.NewBuilder(p, r.Store())
+	b, err := daemon.NewBuilder(chain.Time(time.Now().UnixMilli()), p, r.Store())
 	if err != nil {
 		return x, err
 	}
@@ -81,7 +81,7 @@ func reindex(cmd *cobra.Command, p *chain.Params, dir string, r *store.Rebuild) 
 	if err != nil {
 		return x, errors.Join(err, b.Flush()) // what is there is not done again
 	}
-	tip, err := b.Settle(chain.Time(time.Now().UnixMilli()))
+	tip, err := b.Settle()
 	if err != nil {
 		return x, err
 	}
