@@ -17,7 +17,7 @@ const rolled = 13
 type digger struct {
 	m      *Miner
 	pace   pace
-	hashes *atomic.Uint64 // of this thread
+	counts []*atomic.Uint64 // of hashes
 	hits   []sha256d.Hit
 
 	task     *task          // what the following was made from
@@ -28,9 +28,10 @@ type digger struct {
 	left     uint64          // nonces not yet tried under this coinbase
 }
 
-// newDigger makes one that searches so many headers together.
-func newDigger(m *Miner, wide int) *digger {
-	return &digger{m: m, pace: newPace(wide), hashes: new(atomic.Uint64), headers: make([]chain.Header, wide)}
+// newDigger makes one that searches so many headers together. The miner counts its
+// hashes, and whoever else is named.
+func newDigger(m *Miner, wide int, also ...*atomic.Uint64) *digger {
+	return &digger{m: m, pace: newPace(wide), counts: append(also, &m.hashes), headers: make([]chain.Header, wide)}
 }
 
 // dig does at most n hashes of t, or one on each header if n is less, and returns
@@ -41,8 +42,9 @@ func (d *digger) dig(t *task, n uint64) *chain.Block {
 	start := time.Now()
 	d.hits = d.family.Search(first, n, d.hits[:0])
 	d.pace.took(n*wide, time.Since(start))
-	d.m.hashes.Add(n * wide)
-	d.hashes.Add(n * wide)
+	for _, c := range d.counts {
+		c.Add(n * wide)
+	}
 	if len(d.hits) == 0 {
 		return nil
 	}

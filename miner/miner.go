@@ -220,7 +220,7 @@ func (m *Miner) Status() Status {
 	st.Blocks, st.Stale, st.Hashes = m.blocks.Load(), m.stale.Load(), m.hashes.Load()
 	if s != nil {
 		st.On, st.Since = true, s.since
-		st.HashRate = s.meter.rate(now, st.Hashes)
+		st.HashRate = s.meter.rate(now, s.hashes.Load())
 		st.Waiting = s.shown.Load().why
 	}
 	return st

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"math"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -291,20 +290,26 @@ func TestOnAndOff(t *testing.T) {
 	})
 }
 
+// searching is how many threads of all miners search.
+func searching() int {
+	room.mu.Lock()
+	defer room.mu.Unlock()
+	return room.more
+}
+
 func TestThreadsWhileRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(never)
 		m := w.miner(t, 1, 10_000)
 		m.Start()
 		synctest.Wait()
-		others := runtime.NumGoroutine() - 1
 		for _, n := range []int{5, 2, 1, 7} {
 			m.SetThreads(n)
 			time.Sleep(time.Second)
 			if st := m.Status(); st.Threads != n || st.Waiting != "" {
 				t.Errorf("%d threads: %+v", n, st)
 			}
-			if got := runtime.NumGoroutine() - others; got != n {
+			if got := searching(); got != n {
 				t.Errorf("%d goroutines search, expected %d", got, n)
 			}
 		}

@@ -23,7 +23,8 @@ type shift struct {
 	end     context.CancelFunc
 	dismiss context.CancelFunc // ends the threads only; guarded by Miner.mu
 	since   time.Time
-	meter   *meter
+	hashes  atomic.Uint64 // of the shift's threads
+	meter   *meter        // of them
 
 	shown  atomic.Pointer[show] // written by the keeper alone
 	again  *time.Timer          // owned by the keeper
@@ -44,7 +45,7 @@ func newShift(m *Miner) *shift {
 		renew: make(chan struct{}, 1), solved: make(chan *chain.Block),
 	}
 	s.ctx, s.end = context.WithCancel(m.life)
-	s.meter = newMeter(s.since, m.hashes.Load())
+	s.meter = newMeter(s.since, 0)
 	s.shown.Store(&show{why: "for the first template", over: make(chan struct{})})
 	return s
 }
@@ -67,7 +68,7 @@ func (s *shift) keep() {
 		case b := <-s.solved:
 			s.judge(b)
 		case now := <-second.C:
-			s.meter.note(now, s.m.hashes.Load())
+			s.meter.note(now, s.hashes.Load())
 			s.m.note(now)
 		}
 	}
@@ -130,8 +131,7 @@ func (s *shift) judge(b *chain.Block) {
 func (s *shift) work(ctx context.Context, limit *limit, h *hand) {
 	settle(s.m.cfg.Nice)
 	defer bring()()
-	d := newDigger(s.m, limit.width(s.m.width))
-	d.hashes = &h.hashes
+	d := newDigger(s.m, limit.width(s.m.width), &s.hashes, &h.hashes)
 	for {
 		n, err := limit.take(ctx, d.pace.portion, d.pace.wide)
 		if err != nil {

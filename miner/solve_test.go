@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"cairn/chain"
 )
@@ -68,6 +69,21 @@ func TestSolveAfterClose(t *testing.T) {
 		m.Close()
 		if _, err := m.Solve(t.Context(), template(stone("a"), easy, "")); !errors.Is(err, ErrClosed) {
 			t.Errorf("error %v", err)
+		}
+	})
+}
+
+// What is found on demand does not make the search look faster.
+func TestSolveIsNotInTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newWorld(never).miner(t, 1, 1000)
+		m.Start()
+		time.Sleep(5 * time.Second)
+		if _, err := m.Solve(t.Context(), template(stone("a"), some, "")); err != nil {
+			t.Fatal(err)
+		}
+		if st := m.Status(); st.HashRate > 1020 {
+			t.Errorf("a search of at most 1000 hashes a second shows %v, with %v hashes in all", st.HashRate, st.Hashes)
 		}
 	})
 }

@@ -71,7 +71,7 @@ func nodeCommand() *cobra.Command {
 	f.BoolVar(&o.mine, "mine", false, "search for blocks")
 	f.StringVar(&o.mineTo, "mine-to", "", "the `ADDRESS` that found blocks pay (default the next of the wallet in the data directory; without one, on dev and regtest, the first prefunded)")
 	f.IntVar(&o.threads, "threads", 0, "threads that search (default one for each core)")
-	f.IntVar(&o.nice, "nice", 10, "how far they stand back behind everything else on this machine: 0, not at all, to 19 (Linux only)")
+	f.IntVar(&o.nice, "nice", 5, "how far they stand back behind everything else on this machine: 0, not at all, to 19 (Linux only)")
 	f.StringVar(&o.hashrate, "hashrate", "0", "hashes a second at most, like 500k or 1M; 0 is no `LIMIT`")
 	f.StringVar(&o.rpc, "rpc", "", "`HOST:PORT` for RPC (default loopback, the network's port)")
 	f.StringVar(&o.rpcUser, "rpc-user", "", "a name for RPC beside the cookie")
