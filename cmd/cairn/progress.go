@@ -19,7 +19,7 @@ func progress(cmd *cobra.Command, all int64, what, units string) (step func(int)
 	if !isTerminal(cmd.ErrOrStderr()) {
 		return func(int) {}, func() {}
 	}
-	bar := newBar(cmd.ErrOrStderr(), all, what, units, progressbar.OptionShowCount())
+	bar := newBar(cmd.ErrOrStderr(), all, what, units, progressbar.OptionShowCount(), progressbar.OptionThrottle(100*time.Millisecond))
 	// A bar that cannot be drawn is no reason to stop.
 	return func(n int) { _ = bar.Add(n) }, func() { _ = bar.Finish() }
 }

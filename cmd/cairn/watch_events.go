@@ -137,7 +137,7 @@ func find(txs []sceneTx, id chain.Hash) *sceneTx {
 func firstWords(tx *sceneTx) string {
 	switch d := tx.here(); {
 	case d.N == converge.Off:
-		return "ruled out: " + tx.Reason
+		return ruledWords(tx)
 	case d.N == 0:
 		return "accepted, waits for a block"
 	default:
@@ -145,12 +145,20 @@ func firstWords(tx *sceneTx) string {
 	}
 }
 
+// ruledWords name what took its place first: a line may end soon.
+func ruledWords(tx *sceneTx) string {
+	if tx.Conflict == nil {
+		return "ruled out: " + tx.Reason
+	}
+	return fmt.Sprintf("ruled out by %s: %s", short(*tx.Conflict), tx.Reason)
+}
+
 func txNews(after *scene, was, now *sceneTx, add adder) {
 	a, b := was.here(), now.here()
 	switch {
 	case a == b || !b.Known:
 	case b.N == converge.Off:
-		add(badTone, "tx %s: ruled out: %s", short(now.ID), now.Reason)
+		add(badTone, "tx %s: %s", short(now.ID), ruledWords(now))
 	case !a.Known && b.N == 0:
 		add(plainTone, "tx %s: accepted, waits for a block", short(now.ID))
 	case b.N > 0 && !a.Reaches(1):

@@ -51,8 +51,9 @@ type screen struct {
 	note          string // of the last payment
 	paused        bool
 	looking       bool
-	ticket        int     // of the tick that counts
-	events        []event // the newest first
+	took          time.Duration // the last look
+	ticket        int           // of the tick that counts
+	events        []event       // the newest first
 	tracks        map[chain.Hash]*track
 
 	page, focus, column, cursor int
@@ -66,6 +67,7 @@ type (
 		scene *scene
 		err   error
 		at    time.Time
+		took  time.Duration
 	}
 	tickMsg int
 	paidMsg struct {
@@ -88,8 +90,9 @@ func (s *screen) lookNow() tea.Cmd {
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(s.ctx, screenPatch)
 		defer cancel()
+		began := time.Now()
 		scene, err := s.eyes.look(ctx, also)
-		return lookedMsg{scene, err, time.Now()}
+		return lookedMsg{scene, err, time.Now(), time.Since(began)}
 	}
 }
 
@@ -97,7 +100,9 @@ func (s *screen) lookNow() tea.Cmd {
 func (s *screen) lookSoon() tea.Cmd {
 	s.ticket++
 	mine := tickMsg(s.ticket)
+	rest := s.took // many nodes have something to tell at any time: looking takes half of it at most
 	return func() tea.Msg {
+		pause(s.ctx, rest)
 		s.bell.wait(s.ctx, screenEvery, screenClock)
 		return mine
 	}
@@ -124,7 +129,7 @@ func (s *screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 
 // looked takes in what a look has brought.
 func (s *screen) looked(m lookedMsg) tea.Cmd {
-	s.looking = false
+	s.looking, s.took = false, m.took
 	if m.err != nil {
 		s.fail(m)
 	} else {
