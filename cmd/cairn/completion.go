@@ -6,9 +6,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"cairn/chain"
 	"cairn/rpc"
+	"cairn/wallet"
 )
 
 // completionPatience is how long a shell waits for a node that does not answer.
@@ -17,23 +19,38 @@ const completionPatience = time.Second
 // suggest gives every flag and argument that has few values its completions. What
 // is left is a file's name, which shells know best.
 func suggest(root *cobra.Command) {
-	flags := map[string]cobra.CompletionFunc{
-		"network": oneOf(chain.Networks()...), "log-format": oneOf("text", "json"), "nodes": oneOf("all", "quorum"),
-		"log-level": oneOf("debug", "info", "warn", "error"),
-		"from":      labNodes, "to": labNodes, "via": labNodes,
-	}
+	networks := oneOf(chain.Networks()...)
 	eachCommand(root, func(cmd *cobra.Command) {
-		for name, words := range flags {
-			if f := cmd.LocalNonPersistentFlags().Lookup(name); f != nil && takes[f.Value.Type()] == "" {
-				_ = cmd.RegisterFlagCompletionFunc(name, words) // the flag is there, and has none yet
+		cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+			if words := flagWords(f); words != nil {
+				_ = cmd.RegisterFlagCompletionFunc(f.Name, words) // the flag is there, and has none yet
 			}
-		}
+		})
 		if cmd.ValidArgsFunction == nil {
 			cmd.ValidArgsFunction = argumentWords(cmd)
 		}
 	})
-	_ = root.RegisterFlagCompletionFunc("network", flags["network"])
+	_ = root.RegisterFlagCompletionFunc("network", networks)
 	_ = root.MarkPersistentFlagDirname("data-dir")
+}
+
+// flagWords are what may stand behind a flag, by its name or by what its usage
+// calls the value.
+func flagWords(f *pflag.Flag) cobra.CompletionFunc {
+	value, _ := pflag.UnquoteUsage(f)
+	switch {
+	case f.Name == "log-level":
+		return oneOf("debug", "info", "warn", "error")
+	case f.Name == "log-format":
+		return oneOf("text", "json")
+	case value == "WHO":
+		return oneOf("all", "quorum")
+	case value == "NODE":
+		return labNodes
+	case value == "ADDRESS":
+		return walletAddresses
+	}
+	return nil
 }
 
 func oneOf(words ...string) cobra.CompletionFunc {
@@ -114,4 +131,27 @@ func labNodes(cmd *cobra.Command, _ []string, _ string) (names []cobra.Completio
 		names = append(names, n.Name)
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// walletAddresses are those that the wallet handed out, the latest first.
+func walletAddresses(cmd *cobra.Command, _ []string, _ string) (list []cobra.Completion, d cobra.ShellCompDirective) {
+	const none = cobra.ShellCompDirectiveNoFileComp
+	if configure(cmd) != nil {
+		return nil, none
+	}
+	w, err := openWallet(cmd)
+	if err != nil {
+		return nil, none
+	}
+	p, err := walletParams(cmd, w)
+	if err != nil {
+		return nil, none
+	}
+	next := w.Next(wallet.Receive)
+	for i := next; i > next-min(next, wallet.Gap); i-- {
+		if a, err := w.Address(wallet.Receive, i-1); err == nil {
+			list = append(list, p.FormatAddress(a))
+		}
+	}
+	return list, none
 }

@@ -7,11 +7,17 @@ import (
 
 	"cairn/chain"
 	"cairn/rpc"
+	"cairn/wallet"
 )
 
 // Shells ask by __complete; each line is a word, with a description behind a tab.
 func TestCompletion(t *testing.T) {
-	f := tell(t)
+	f, w := rich(t)
+	first, err := w.NextAddress(wallet.Receive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine := chain.Dev().FormatAddress(first)
 	f.always("getrawmempool", []chain.Hash{id("one"), id("two")})
 	f.always("getpeerinfo", []rpc.Peer{{ID: "12D3KooWone", Address: "/ip4/127.0.0.1/tcp/1" + evil}})
 	for typed, want := range map[string][]string{
@@ -27,6 +33,8 @@ func TestCompletion(t *testing.T) {
 		"send --fee-|":                        {"--fee-rate"},
 		"mine |":                              {"bench", "generate", "start", "status", "stop"},
 		"wait --rpc 127.0.0.1:1 |":            {},
+		"mine generate --to |":                {mine},
+		"node --mine-to |":                    {mine},
 		"lab send --from |":                   {},
 		"peers forget /ip4/127.0.0.1/tcp/1 |": {},
 	} {
