@@ -232,10 +232,10 @@ func (n *onDiskNode) put(c chain.CheckedBlock) {
 	}
 }
 
-// BenchmarkStart opens a chain of 100,000 blocks, or as many as CAIRN_BENCH_BLOCKS
+// BenchmarkOpen opens a chain of 100,000 blocks, or as many as CAIRN_BENCH_BLOCKS
 // says, and tells how long that takes until the node answers, and in how much
 // memory.
-func BenchmarkStart(b *testing.B) {
+func BenchmarkOpen(b *testing.B) {
 	p, dir, blocks := chaintest.Easy(), b.TempDir(), 100_000
 	if n, err := strconv.Atoi(os.Getenv("CAIRN_BENCH_BLOCKS")); err == nil {
 		blocks = n
