@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"cairn/chain"
 	"cairn/chain/chaintest"
+	"cairn/node"
 )
 
 // lived is a store with a past: side branches and a reorganisation.
@@ -139,4 +141,30 @@ func TestFlippedBitIsFound(t *testing.T) {
 	if err := CheckFiles(Config{Dir: dir, Params: p}); err != nil {
 		t.Error(err)
 	}
+}
+
+// A table that the disk bends while a node runs makes keys seem missing. No block
+// is condemned for that: the store says what is wrong instead.
+func TestNothingIsCondemnedOnABentDisk(t *testing.T) {
+	p, dir := chaintest.Easy(), t.TempDir()
+	_, small := flippedIn(t, p, dir)
+	s := openBadger(t, p, dir)
+	tip, err := s.Tip()
+	if err != nil {
+		t.Fatal(err)
+	}
+	condemned := func(name string) node.Step {
+		b := chaintest.Block(p, tip.State, chaintest.Plan{Name: name})
+		e := node.Entry{Header: b.Header, State: chaintest.After(p, tip.State, b), Status: node.Condemned}
+		return node.Step{Tip: tip.State.ID, Entries: []node.Entry{e}}
+	}
+	commit(t, s, condemned("while all is well"))
+	flip(t, dir, "*.sst", small)
+	step := condemned("then")
+	var damage *DamageError
+	if err := s.Commit(step); !errors.As(err, &damage) || !strings.Contains(err.Error(), "cairn db") {
+		t.Errorf("condemning a block: %v", err)
+	}
+	_, err = s.Entry(step.Entries[0].State.ID)
+	unknown(t, "a condemned entry", err)
 }

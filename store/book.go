@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"cairn/chain"
@@ -84,6 +85,9 @@ func (b *book) Commit(steps ...node.Step) error {
 	defer b.writing.Unlock()
 	return b.whileOpen(func() error {
 		batches, err := b.plan(steps)
+		if err == nil && condemns(steps) {
+			err = b.disk.sound()
+		}
 		if err != nil {
 			return fmt.Errorf("commit: %w", err)
 		}
@@ -93,6 +97,14 @@ func (b *book) Commit(steps ...node.Step) error {
 			}
 		}
 		return nil
+	})
+}
+
+// condemns tells whether a step condemns a block. That is for good, so the disk is
+// asked before whether it may have lost the coin that seemed to be missing.
+func condemns(steps []node.Step) bool {
+	return slices.ContainsFunc(steps, func(s node.Step) bool {
+		return len(s.Condemned) > 0 || slices.ContainsFunc(s.Entries, func(e node.Entry) bool { return e.Status == node.Condemned })
 	})
 }
 

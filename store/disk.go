@@ -10,6 +10,8 @@ type disk interface {
 	hold() (s snapshot, end func())
 	// write makes all changes of a batch or none, and is durable on return.
 	write(*batch) error
+	// sound reads again what was written, and tells what a disk has bent.
+	sound() error
 	// room is how much one batch may hold.
 	room() size
 	close() error

@@ -42,6 +42,8 @@ type leaf struct {
 
 func (t *tree) room() size { return size{math.MaxInt64, math.MaxInt64} }
 
+func (t *tree) sound() error { return nil }
+
 func (t *tree) close() error { return nil }
 
 func (t *tree) view(f func(snapshot) error) error { return f(t.root.Load()) }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -75,13 +76,17 @@ func flip(t *testing.T, dir, pattern string, what []byte) {
 		t.Fatal(err)
 	}
 	for _, name := range names {
-		raw, err := os.ReadFile(name)
+		f, err := os.OpenFile(name, os.O_RDWR, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if at := bytes.Index(raw, what); at >= 0 {
-			raw[at+len(what)/2] ^= 4
-			if err := os.WriteFile(name, raw, 0o600); err != nil {
+		defer f.Close()
+		raw, err := io.ReadAll(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := bytes.Index(raw, what) + len(what)/2; at >= len(what)/2 {
+			if _, err := f.WriteAt([]byte{raw[at] ^ 4}, int64(at)); err != nil { // in place: it may be in use
 				t.Fatal(err)
 			}
 			return
