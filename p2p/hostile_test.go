@@ -3,9 +3,11 @@ package p2p
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/multiformats/go-varint"
 
 	"cairn/chain"
+	"cairn/node"
 )
 
 // diary is a log that tests read while it is written.
@@ -119,5 +122,49 @@ func TestConnectionFlood(t *testing.T) {
 	}
 	if got := next(t, a.txs); got.from != friend.ID() {
 		t.Errorf("heard %+v", got)
+	}
+}
+
+// stuck is a driver that does not come to an end with transactions.
+type stuck struct {
+	*ear
+	now, most atomic.Int64
+	hold      chan struct{}
+}
+
+func (s *stuck) GossipTx(context.Context, node.Peer, *chain.Tx) node.Verdict {
+	if n := s.now.Add(1); n > s.most.Load() {
+		s.most.Store(n)
+	}
+	defer s.now.Add(-1)
+	<-s.hold
+	return node.Accept
+}
+
+// A flood of gossip on one topic is judged so many at a time, and the rest is
+// dropped; the other topics are heard meanwhile.
+func TestGossipQueuesAreBounded(t *testing.T) {
+	a, b := begin(t, dev()), begin(t, dev())
+	s := &stuck{ear: b.ear, hold: make(chan struct{})}
+	b.Network.handler = s
+	link(t, a, b)
+	sent := 0
+	eventually(t, "b has its hands full", func() bool {
+		for range 100 {
+			sent++
+			if err := a.PublishTx(tx(fmt.Sprint("flood ", sent))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return s.now.Load() == txsAtOnce && sent > 2*(txsAtOnce+queue)
+	})
+	if err := a.PublishTip(claim(1)); err != nil {
+		t.Fatal(err)
+	}
+	next(t, b.tips)
+	close(s.hold)
+	eventually(t, "b is idle again", func() bool { return s.now.Load() == 0 })
+	if n := s.most.Load(); n > txsAtOnce {
+		t.Errorf("%d are judged at a time", n)
 	}
 }
