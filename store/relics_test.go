@@ -26,7 +26,7 @@ func flippedIn(t *testing.T, p *chain.Params, dir string) (large, small []byte) 
 		commit(t, s, w.extend(w.grow(w.tip)))
 	}
 	small = w.tip.body.Block().Bytes()
-	txs := make([]*chain.Tx, 0, 16)
+	txs, people := make([]*chain.Tx, 0, 16), chain.Prefunded()
 	for i := range 10 { // each pays many, so that the block is large
 		c := chaintest.Funds(p, i)
 		if _, there := w.tip.coins[c.OutPoint]; !there {
@@ -34,7 +34,7 @@ func flippedIn(t *testing.T, p *chain.Params, dir string) (large, small []byte) 
 		}
 		outs := make([]chain.Output, 220)
 		for n := range outs {
-			outs[n] = chain.Output{Value: 1 + chain.Amount(n), To: chaintest.Address(n % 10)}
+			outs[n] = chain.Output{Value: 1 + chain.Amount(n), To: people[n%10]}
 		}
 		txs = append(txs, chaintest.Pay(p, c, chaintest.Key(i), 10, outs...))
 	}
