@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -23,21 +24,34 @@ func (r record) Timeline(cursor string) (rpc.Timeline, error) {
 	var b, m, x uint64
 	read, _ := fmt.Sscanf(cursor, c.life+".%d.%d.%d", &b, &m, &x)
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.recall(t.Nodes)
 	if t.Whole = read != 3 || !c.keeps(b, m, x); t.Whole {
 		b, m, x = c.blocks.first, c.moves.first, c.txs.first
 	}
 	t.Cursor = fmt.Sprintf("%s.%d.%d.%d", c.life, c.blocks.next(), c.moves.next(), c.txs.next())
 	t.First = b
-	for _, n := range c.blocks.since(b) {
+	blocks, moves, txs := slices.Clone(c.blocks.since(b)), slices.Clone(c.moves.since(m)), slices.Clone(c.txs.since(x))
+	tips := make([]int64, len(moves))
+	for i, m := range moves {
+		tips[i] = c.numberOf(m.Tip)
+	}
+	c.mu.Unlock() // the loop waits for it: what follows takes longer
+	for _, n := range blocks {
 		t.Blocks = append(t.Blocks, rpc.TimelineBlock{ID: n.ID, Prev: n.Prev, Height: n.Height, Time: n.Time, Seen: int64(n.Seen)})
 	}
-	t.Moves = c.told(&t, m)
-	for _, n := range c.txs.since(x) {
+	for _, n := range txs {
 		t.Txs = append(t.Txs, rpc.TimelineTx{ID: n.ID, Seen: int64(n.Seen)})
 	}
+	tell(&t, moves, tips)
 	return t, nil
+}
+
+// numberOf is a block's number, −1 if it is not kept. mu is held.
+func (c *chronicle) numberOf(id chain.Hash) int64 {
+	if number, known := c.numbers[id]; known {
+		return int64(number)
+	}
+	return -1
 }
 
 const keptAgents = 1024
@@ -59,31 +73,24 @@ func (c *chronicle) keeps(b, m, x uint64) bool {
 	return b >= c.blocks.first && b <= c.blocks.next() && m >= c.moves.first && m <= c.moves.next() && x >= c.txs.first && x <= c.txs.next()
 }
 
-// told are the moves from a number on. Who moved and is not among the nodes of the
-// timeline is added to them. mu is held.
-func (c *chronicle) told(t *rpc.Timeline, from uint64) (moves []rpc.TimelineMove) {
-	index := map[string]int{}
+// tell adds moves, and who moved and is not among the nodes yet.
+func tell(t *rpc.Timeline, moves []moveNote, tips []int64) {
+	index, byName := map[node.Peer]int{node.Self: 0}, map[string]int{}
 	for i, n := range t.Nodes {
-		index[n.ID] = i
+		byName[n.ID] = i
 	}
-	for _, m := range c.moves.since(from) {
-		name := t.Nodes[0].ID
-		if m.Who != node.Self {
-			name = p2p.Name(m.Who)
-		}
-		i, known := index[name]
+	for i, m := range moves {
+		at, known := index[m.Who]
 		if !known {
-			i = len(t.Nodes)
-			index[name] = i
-			t.Nodes = append(t.Nodes, rpc.TimelineNode{ID: name})
+			name := p2p.Name(m.Who)
+			if at, known = byName[name]; !known {
+				at = len(t.Nodes)
+				t.Nodes = append(t.Nodes, rpc.TimelineNode{ID: name})
+			}
+			index[m.Who] = at
 		}
-		block := int64(-1)
-		if number, known := c.numbers[m.Tip]; known {
-			block = int64(number)
-		}
-		moves = append(moves, rpc.TimelineMove{int64(m.At), int64(i), block})
+		t.Moves = append(t.Moves, rpc.TimelineMove{int64(m.At), int64(at), tips[i]})
 	}
-	return moves
 }
 
 // nodes are those that count: we, the connected peers, and whoever was asked for.
@@ -187,99 +194,103 @@ func sighting(s node.Sight) *rpc.Sighting {
 // What is told of when a depth was reached.
 const (
 	milestones  = 6
-	mostReplays = 512 // tips that are looked at
+	mostReplays = 64  // tips that are looked at: those that followed when it was new
+	mostBack    = 256 // moves before that, to know where everybody stood
 )
 
 // milestones tells when the counted nodes came to have a transaction so deep: all
 // of them, and a quorum, each since it stayed so.
 func (a agreement) milestones(s *search, id chain.Hash, v *view) error {
-	c := a.d.chronicle
-	c.mu.Lock()
-	since, known := c.seen[id]
-	moves := slices.Clone(c.moves.since(c.moves.first))
-	c.mu.Unlock()
-	if !known {
+	since, moves := a.d.chronicle.movesSince(id)
+	if since == 0 {
 		return nil
 	}
 	at := int64(since)
 	v.out.Seen, v.out.SinceSeen = &at, seconds(chain.Time(a.d.cfg.Clock().UnixMilli())-since)
-	depths, err := a.depthsUnder(s, tipsOf(moves, since))
+	depths := map[chain.Hash]converge.Depth{{}: {}}
+	err := a.d.loop.do(a.d.life, func(chain.Time) {
+		for _, m := range moves {
+			if _, known := depths[m.Tip]; !known {
+				s.tips[m.Tip] = true // 0 and ruled out are the same here: neither reaches a depth
+				depths[m.Tip] = s.depth(a.d.loop.node, m.Tip)
+			}
+		}
+	})
 	if err != nil {
 		return err
 	}
-	v.out.Reached = replay(moves, since, append(a.d.counted(), node.Self), depths)
+	p := replay(moves, since, append(a.d.counted(), node.Self), depths)
+	p.look(0, v.rows) // what was undone later is not reached any more
+	v.out.Reached = p.told(since)
 	return nil
 }
 
-// tipsOf lists the tips that anybody followed since a time.
-func tipsOf(moves []moveNote, since chain.Time) (tips []chain.Hash) {
-	listed := map[chain.Hash]bool{{}: true}
-	add := func(id chain.Hash) {
-		if !listed[id] && len(tips) < mostReplays {
-			listed[id] = true
-			tips = append(tips, id)
-		}
+// movesSince is when a transaction was heard of, 0 if it was not, and the moves
+// while it was new, with some before them.
+func (c *chronicle) movesSince(id chain.Hash) (since chain.Time, moves []moveNote) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	since, known := c.seen[id]
+	if !known {
+		return 0, nil
 	}
-	before := map[node.Peer]chain.Hash{}
-	for _, m := range moves {
-		if m.At < since {
-			before[m.Who] = m.Tip
-			continue
-		}
-		add(m.Tip)
+	list := c.moves.list
+	first, _ := slices.BinarySearchFunc(list, since, func(m moveNote, at chain.Time) int { return cmp.Compare(m.At, at) })
+	tips := map[chain.Hash]bool{}
+	end := first
+	for end < len(list) && len(tips) <= mostReplays {
+		tips[list[end].Tip] = true
+		end++
 	}
-	for _, tip := range before {
-		add(tip)
-	}
-	return tips
+	return since, slices.Clone(list[max(0, first-mostBack):end])
 }
 
-func (a agreement) depthsUnder(s *search, tips []chain.Hash) (map[chain.Hash]converge.Depth, error) {
-	depths := map[chain.Hash]converge.Depth{}
-	err := a.d.loop.look(a.d.life, func(chain.Time) {
-		for _, tip := range tips {
-			s.tips[tip] = true // what it does not hold is told by its body: conflicts do not matter here
-			depths[tip] = s.depth(a.d.loop.node, tip)
-		}
-	})
-	return depths, err
+// progress is since when the nodes have each depth.
+type progress struct{ all, quorum [milestones + 1]chain.Time }
+
+// look notes what the nodes have at a time; 0 takes back what they have not any
+// more. Silence of a node undoes nothing that it had reached, another branch does.
+func (p *progress) look(at chain.Time, rows []converge.Row) {
+	for d := int64(1); d <= milestones; d++ {
+		lost := slices.ContainsFunc(rows, func(r converge.Row) bool { return r.Depth.Known && r.Depth.N < d })
+		note(&p.all[d], at, converge.Agreed(rows, d, converge.All).Yes, lost)
+		note(&p.quorum[d], at, converge.Agreed(rows, d, converge.Quorum).Yes, lost)
+	}
 }
 
-// replay goes through the moves, and notes since when the nodes have each depth.
-// Silence of a node does not undo what it had reached, another branch does.
-func replay(moves []moveNote, since chain.Time, who []node.Peer, depths map[chain.Hash]converge.Depth) []rpc.Milestone {
-	var all, quorum [milestones + 1]chain.Time
+func note(when *chain.Time, at chain.Time, reached, lost bool) {
+	switch {
+	case reached && *when == 0:
+		*when = at
+	case !reached && lost:
+		*when = 0
+	}
+}
+
+// told are the depths that are reached.
+func (p *progress) told(since chain.Time) (list []rpc.Milestone) {
+	for d := 1; d <= milestones && p.all[d]+p.quorum[d] > 0; d++ {
+		list = append(list, rpc.Milestone{Depth: d, All: after(p.all[d], since), Quorum: after(p.quorum[d], since)})
+	}
+	return list
+}
+
+// replay goes through the moves.
+func replay(moves []moveNote, since chain.Time, who []node.Peer, depths map[chain.Hash]converge.Depth) *progress {
+	p := &progress{}
 	follows := map[node.Peer]chain.Hash{}
 	for i, m := range moves {
 		follows[m.Who] = m.Tip
 		if m.At < since || i+1 < len(moves) && moves[i+1].At == m.At {
 			continue
 		}
-		have := make([]converge.Row, len(who))
-		for j, p := range who {
-			have[j] = converge.Row{Fresh: true, Depth: depths[follows[p]]}
+		rows := make([]converge.Row, len(who))
+		for j, name := range who {
+			rows[j] = converge.Row{Fresh: true, Depth: depths[follows[name]]}
 		}
-		for d := int64(1); d <= milestones; d++ {
-			note(&all[d], m.At, have, d, converge.All)
-			note(&quorum[d], m.At, have, d, converge.Quorum)
-		}
+		p.look(m.At, rows)
 	}
-	var list []rpc.Milestone
-	for d := 1; d <= milestones && all[d]+quorum[d] > 0; d++ {
-		list = append(list, rpc.Milestone{Depth: d, All: after(all[d], since), Quorum: after(quorum[d], since)})
-	}
-	return list
-}
-
-func note(when *chain.Time, at chain.Time, rows []converge.Row, depth int64, who converge.Who) {
-	switch lost := slices.ContainsFunc(rows, func(r converge.Row) bool { return r.Depth.Known && r.Depth.N < depth }); {
-	case converge.Agreed(rows, depth, who).Yes:
-		if *when == 0 {
-			*when = at
-		}
-	case lost:
-		*when = 0
-	}
+	return p
 }
 
 func after(at, since chain.Time) *rpc.Seconds {

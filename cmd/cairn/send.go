@@ -42,6 +42,7 @@ func sendCommand() *cobra.Command {
 	f.String("nodes", converge.All.String(), "with --wait, `WHO` must agree: all, quorum or a number of nodes")
 	f.Duration("timeout", waitTimeout, "with --wait, how long to wait; 0 is forever")
 	f.Bool("dry-run", false, "show the payment, send nothing")
+	f.Bool("sign-only", false, "sign and print it in hex, send nothing: a node's page takes it, or cairn rpc sendrawtransaction")
 	f.Bool("yes", false, "do not ask before sending; without a terminal nobody is asked")
 	return cmd
 }
@@ -60,6 +61,7 @@ type payment struct {
 	Memo    string      `json:"memo,omitempty"`
 	Network string      `json:"network"`
 	DryRun  bool        `json:"dry_run,omitempty"`
+	Hex     rpc.Hex     `json:"hex,omitempty"` // signed, not sent
 	Waited  *waited     `json:"waited,omitempty"`
 
 	next string // the command that shows how it settles
@@ -80,7 +82,7 @@ func runSend(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if depth > 0 && !pay.DryRun {
+	if depth > 0 && pay.ID != nil {
 		return settle(cmd, node, pay)
 	}
 	return show(cmd, pay, pay.say)
@@ -97,6 +99,11 @@ func (h *hoard) send(cmd *cobra.Command, args []string) (*payment, error) {
 	if yes(cmd, "dry-run") {
 		pay.DryRun = true
 		return pay, nil
+	}
+	if yes(cmd, "sign-only") {
+		err := h.sign(cmd, tx)
+		pay.Hex = tx.Bytes()
+		return pay, err
 	}
 	id, err := h.commit(cmd, tx, nil, pay.question())
 	pay.ID, pay.next = &id, follow(cmd, id)
@@ -219,9 +226,12 @@ func (p *payment) question() string {
 }
 
 func (p *payment) say(out io.Writer) {
-	if p.DryRun {
+	switch {
+	case p.DryRun:
 		fmt.Fprintln(out, "would send (--dry-run)")
-	} else {
+	case p.ID == nil:
+		fmt.Fprintf(out, "signed, not sent:\n%x\n", []byte(p.Hex))
+	default:
 		fmt.Fprintf(out, "sent %v\n", p.ID)
 	}
 	var t table
@@ -231,7 +241,7 @@ func (p *payment) say(out io.Writer) {
 	t.write(out, "  ")
 	if p.Waited != nil {
 		p.Waited.say(out)
-	} else if !p.DryRun {
+	} else if p.ID != nil {
 		fmt.Fprintf(out, "See it settle: %s\n", p.next)
 	}
 }

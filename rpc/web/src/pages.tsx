@@ -376,7 +376,7 @@ export function Send() {
     }
   }
   return (
-    <Panel title="Send a signed payment" note="The node holds no keys. Build and sign elsewhere (cairn send --dry-run --json prints the hex), and paste it here.">
+    <Panel title="Send a signed payment" note="The node holds no keys. Build and sign elsewhere (cairn send --sign-only prints the hex), and paste it here.">
       <form onSubmit={(e) => { e.preventDefault(); void check() }}>
         <label for="raw">transaction in hex</label>
         <textarea id="raw" rows={6} spellcheck={false} autocomplete="off" value={hex} onInput={(e) => { setHex(e.currentTarget.value); setTx(undefined); setSaid('') }} />
