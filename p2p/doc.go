@@ -7,5 +7,7 @@
 // genesis id, so that two networks never understand each other.
 //
 // A Network keeps its own connections alive: libp2p never dials again after a
-// link was cut.
+// link was cut. Whom it reached it remembers, of others it hears on the local
+// network and from its peers, and of all these it chooses some. Who breaks the
+// rules too often is banned for a time.
 package p2p

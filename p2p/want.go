@@ -3,6 +3,7 @@ package p2p
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -50,5 +51,6 @@ func (n *Network) Known() []Known {
 	for i, r := range list {
 		known[i] = Known{Addr: r.Addr, Seen: r.Seen}
 	}
+	slices.SortStableFunc(known, func(a, b Known) int { return b.Seen.Compare(a.Seen) })
 	return known
 }
