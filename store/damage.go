@@ -139,10 +139,18 @@ func (l *look) inspect(o badger.Options) error {
 		return damage(l.dir, "the value log is missing", nil)
 	}
 	newest, err := l.checkNamed()
+	if err == nil {
+		err = l.checkStray(newest)
+	}
 	if err != nil {
 		return err
 	}
-	return l.checkStray(newest)
+	for _, name := range l.memories {
+		if err := checkMemory(filepath.Join(l.folder, name)); err != nil {
+			return damage(l.dir, name, err)
+		}
+	}
+	return nil
 }
 
 // look is what inspect found.
@@ -152,6 +160,7 @@ type look struct {
 	tables      map[uint64]int64 // size in bytes of each table that is there
 	logs        int              // value logs, hollow ones among them
 	hollow      []string         // logs that are empty
+	memories    []string         // logs of memory tables that are not
 	live        bool             // a memory table was left by a crash
 	named       map[uint64]badger.TableManifest
 }
@@ -185,8 +194,11 @@ func (l *look) add(name string, size int64) {
 	default:
 		return
 	}
-	if size == 0 {
+	switch {
+	case size == 0:
 		l.hollow = append(l.hollow, name)
+	case kind == ".mem":
+		l.memories = append(l.memories, name)
 	}
 }
 

@@ -335,3 +335,35 @@ func TestSystemIsNotDamage(t *testing.T) {
 		}
 	}
 }
+
+// The log of a memory table that breaks in its middle is no torn one: what follows
+// was acknowledged.
+func TestLogBrokenInItsMiddle(t *testing.T) {
+	p, dir := chaintest.Easy(), t.TempDir()
+	c, lines := spawn(t, "7", dir)
+	listen(lines, 41, func() { kill(t, c) })
+	_ = c.Wait() // says that it was killed
+	log := first(t, dir, "chain/*.mem")
+	raw, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	marks := bytes.Count(raw, txnEnd)
+	if marks < 10 {
+		t.Fatalf("only %d transactions in the log", marks)
+	}
+	whole := slices.Clone(raw)
+	broken := bytes.Index(raw, txnEnd) + 200 // in the second of them
+	raw[broken] ^= 1
+	if err := os.WriteFile(log, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, p, dir)
+	end := bytes.LastIndex(whole, txnEnd) // in the last of them: a crash may have torn it
+	whole[end] ^= 1
+	if err := os.WriteFile(log, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := openBadger(t, p, dir)
+	load(t, p, s, 0).compare(t, s)
+}
