@@ -189,8 +189,8 @@ kill: go ## a node killed ROUNDS times at chosen calls on the disk; REPORTS hold
 	go test -count=1 -timeout 0 -run '^TestKill' ./cmd/cairn/ordeal -rounds $(ROUNDS) -out '$(abspath $(REPORTS))'
 
 .PHONY: faults
-faults: go ## every call on the disk fails once, done and not done; REPORTS holds the table
-	go test -count=1 -timeout 0 -run '^TestFailingCalls$$' ./cmd/cairn/ordeal -faults 0 -out '$(abspath $(REPORTS))'
+faults: go ## every call on the disk fails once, every file is damaged; REPORTS holds the tables
+	go test -count=1 -timeout 0 -run '^(TestFailingCalls|TestBadDisk)$$' ./cmd/cairn/ordeal -faults 0 -out '$(abspath $(REPORTS))'
 
 .PHONY: seeded
 seeded: go ## known bugs in copies of the tree, and who finds them

@@ -140,13 +140,18 @@ func (l *look) inspect(o badger.Options) error {
 	}
 	newest, err := l.checkNamed()
 	if err == nil {
+		err = l.readMemories()
+	}
+	if err == nil {
 		err = l.checkStray(newest)
 	}
-	if err != nil {
-		return err
-	}
+	return err
+}
+
+func (l *look) readMemories() error {
+	l.held = map[uint64]bool{}
 	for _, name := range l.memories {
-		if err := checkMemory(filepath.Join(l.folder, name)); err != nil {
+		if err := readMemory(filepath.Join(l.folder, name), l.held); err != nil {
 			return damage(l.dir, name, err)
 		}
 	}
@@ -161,7 +166,7 @@ type look struct {
 	logs        int              // value logs, hollow ones among them
 	hollow      []string         // logs that are empty
 	memories    []string         // logs of memory tables that are not
-	live        bool             // a memory table was left by a crash
+	held        map[uint64]bool  // versions in those
 	named       map[uint64]badger.TableManifest
 }
 
@@ -190,7 +195,6 @@ func (l *look) add(name string, size int64) {
 	case valueLog:
 		l.logs++
 	case ".mem":
-		l.live = l.live || size > logHeader
 	default:
 		return
 	}
@@ -235,19 +239,15 @@ func (l *look) checkNamed() (newest uint64, err error) {
 // checkStray looks at the tables that the manifest does not name. A crash leaves
 // such, and Badger deletes them: what a compaction read or was about to write,
 // which holds nothing newer than the named tables do, and what was just written
-// from a memory table, which then is still there. A second crash may leave that
-// twice.
+// from a memory table, whose log then still holds it. Any other was cut from the
+// manifest.
 func (l *look) checkStray(newest uint64) error {
-	written := map[uint64]bool{} // newest versions: each of another memory table
 	for id := range l.tables {
 		if _, named := l.named[id]; named {
 			continue
 		}
 		version, err := readTable(filepath.Join(l.folder, tableName(id)), lastBlock)
-		if err != nil || version <= newest { // one half written holds nothing to lose
-			continue
-		}
-		if written[version] = true; len(written) > 1 || !l.live {
+		if err == nil && version > newest && !l.held[version] { // one half written holds nothing to lose
 			return damage(l.dir, fmt.Sprintf("%s does not name %s", badger.ManifestFilename, tableName(id)), nil)
 		}
 	}

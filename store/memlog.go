@@ -14,11 +14,12 @@ var txnEnd = []byte("!badger!txn")
 // errBroken says that a log goes on behind a place that cannot be read.
 var errBroken = errors.New("it cannot be read to its end, and more was written behind that")
 
-// checkMemory tells a log that a crash tore from one that a disk broke. Badger
+// readMemory notes the versions in the log of a memory table, and tells a log that a
+// crash tore from one that a disk broke. Badger
 // takes all up to the first entry that cannot be read, and calls the rest torn. But
 // each transaction is synced before the next begins: of what a crash tore, at most
 // one has its end on disk.
-func checkMemory(name string) error {
+func readMemory(name string, versions map[uint64]bool) error {
 	f, err := os.Open(name)
 	if err != nil {
 		return err
@@ -30,11 +31,11 @@ func checkMemory(name string) error {
 	}
 	at := int64(logHeader)
 	for at < info.Size() {
-		_, next, torn := logEntry(f, at, info.Size())
+		r, next, torn := logEntry(f, at, info.Size())
 		if torn != nil {
 			break
 		}
-		at = next
+		versions[r.version], at = true, next
 	}
 	n, err := transactionEnds(f, at, info.Size())
 	if err == nil && n > 1 {

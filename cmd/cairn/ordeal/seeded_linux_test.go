@@ -29,18 +29,38 @@ var seekers = []struct{ name, args string }{
 // TestSeededBugs puts each bug of testdata/seeded into a copy of the tree. The kill
 // loop must find every one of them; the table tells who else does.
 func TestSeededBugs(t *testing.T) {
-	if !*seededFlag {
-		t.Skip("takes some minutes: make seeded")
+	bugs, err := filepath.Abs("testdata/seeded")
+	if err != nil {
+		t.Fatal(err)
 	}
-	canTrace(t)
-	bugs, err := filepath.Glob("testdata/seeded/*.patch")
-	if err != nil || len(bugs) == 0 {
+	list, err := filepath.Glob(filepath.Join(bugs, "*.patch"))
+	if err != nil || len(list) == 0 {
 		t.Fatalf("no bugs: %v", err)
 	}
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("needs git")
+	}
+	root := command(t, ".", "git", "rev-parse", "--show-toplevel")
+	for _, bug := range list {
+		c := exec.CommandContext(t.Context(), "git", "apply", "--check", bug)
+		c.Dir = root
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%s does not fit the tree any more: put its bug into the code again by hand, and write it with git diff\n%s", bug, out)
+		}
+	}
+	if !*seededFlag {
+		t.Skip("they fit; trying them takes some minutes: make seeded")
+	}
+	canTrace(t)
+	seekAll(t, root, list)
+}
+
+func seekAll(t *testing.T, root string, bugs []string) {
+	t.Helper()
 	out := io.MultiWriter(os.Stdout, report(t, "seeded.txt"))
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, bug := range bugs {
-		tree := copyTree(t, bug)
+		tree := copyTree(t, root, bug)
 		for _, s := range seekers {
 			what, found := seek(t, tree, s.args)
 			fmt.Fprintf(w, "%s\t%s\t%s\n", strings.TrimSuffix(filepath.Base(bug), ".patch"), s.name, what)
@@ -53,19 +73,15 @@ func TestSeededBugs(t *testing.T) {
 }
 
 // copyTree is a copy of the tree with a bug in it.
-func copyTree(t *testing.T, bug string) string {
+func copyTree(t *testing.T, root, bug string) string {
 	t.Helper()
-	root, tree := command(t, ".", "git", "rev-parse", "--show-toplevel"), t.TempDir()
+	tree := t.TempDir()
 	for name := range strings.SplitSeq(strings.Trim(command(t, root, "git", "ls-files", "-z"), "\x00"), "\x00") {
 		if err := copySparse(filepath.Join(tree, name), filepath.Join(root, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	patch, err := filepath.Abs(bug)
-	if err != nil {
-		t.Fatal(err)
-	}
-	command(t, tree, "git", "apply", patch)
+	command(t, tree, "git", "apply", bug)
 	return tree
 }
 

@@ -144,12 +144,11 @@ func (v *victim) waitUp() (up bool) {
 type heard struct {
 	mu     *sync.Mutex
 	blocks map[chain.Hash]bool // came onto the best chain
-	txs    map[chain.Hash]bool // came into the pool
 	all    *sync.WaitGroup
 }
 
 func newHeard() heard {
-	return heard{mu: new(sync.Mutex), blocks: map[chain.Hash]bool{}, txs: map[chain.Hash]bool{}, all: new(sync.WaitGroup)}
+	return heard{mu: new(sync.Mutex), blocks: map[chain.Hash]bool{}, all: new(sync.WaitGroup)}
 }
 
 // listen follows the node's events until it ends.
@@ -187,17 +186,9 @@ func (v *victim) listen() {
 func (h heard) take(name, data string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	switch name {
-	case rpc.EventConnected:
-		var e rpc.BlockEvent
-		if json.Unmarshal([]byte(data), &e) == nil {
-			h.blocks[e.ID] = true
-		}
-	case rpc.EventAccepted:
-		var e rpc.TxEvent
-		if json.Unmarshal([]byte(data), &e) == nil {
-			h.txs[e.ID] = true
-		}
+	var e rpc.BlockEvent
+	if name == rpc.EventConnected && json.Unmarshal([]byte(data), &e) == nil {
+		h.blocks[e.ID] = true
 	}
 }
 
