@@ -18,6 +18,7 @@ const (
 func (d *Daemon) tick() {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
+	d.measure()
 	for {
 		select {
 		case <-d.life.Done():

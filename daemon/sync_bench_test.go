@@ -474,3 +474,84 @@ func (l *long) copyTo(b *testing.B, s node.Store, blocks uint64) uint64 {
 	}
 	return blocks
 }
+
+// BenchmarkReorg leaves a branch of 100 blocks, of 1,000 payments each, for one of
+// 101 with the same payments, and measures beside it how long it took to check and
+// connect the first branch.
+func BenchmarkReorg(b *testing.B) {
+	depth := max(2, benchBlocks(b)/5)
+	p := chain.Regtest()
+	var first, reorg time.Duration
+	for range b.N {
+		b.StopTimer()
+		ours, theirs := rivals(p, depth, 1000)
+		s, err := store.Open(store.Config{Dir: b.TempDir(), Params: p})
+		if err != nil {
+			b.Fatal(err)
+		}
+		now := chain.Time(time.Now().UnixMilli())
+		n, err := node.New(now, node.Config{Params: p, Store: s})
+		if err != nil {
+			b.Fatal(err)
+		}
+		give := func(blocks []*chain.Block) (took time.Duration) {
+			start := time.Now()
+			for _, block := range blocks {
+				if out, err := n.Block(now, "somebody", checkOnAllCores(b, p, block)); err != nil || out.Verdict != node.Accept {
+					b.Fatal(out.Why, err)
+				}
+			}
+			return time.Since(start)
+		}
+		first += give(ours)
+		give(theirs[:depth])
+		last := theirs[depth:]
+		b.StartTimer()
+		reorg += give(last)
+		b.StopTimer()
+		if n.Best().ID != last[0].ID() {
+			b.Fatalf("the tip is %v", n.Best().ID)
+		}
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(reorg)/float64(first), "of-first-validation")
+}
+
+// rivals are two branches from the genesis with the same payments, the second one
+// a block longer.
+func rivals(p *chain.Params, depth, payments int) (ours, theirs []*chain.Block) {
+	t, a, b := newTill(p), p.GenesisState(), p.GenesisState()
+	for range depth {
+		txs := t.payments(payments)
+		ours = append(ours, chaintest.Block(p, a, chaintest.Plan{Gap: -1, Name: "ours", Pay: chaintest.Address(8), Txs: txs}))
+		theirs = append(theirs, chaintest.Block(p, b, chaintest.Plan{Gap: -1, Name: "theirs", Pay: chaintest.Address(9), Txs: txs}))
+		a, b = chaintest.After(p, a, ours[len(ours)-1]), chaintest.After(p, b, theirs[len(theirs)-1])
+	}
+	return ours, append(theirs, chaintest.Block(p, b, chaintest.Plan{Gap: -1, Name: "last", Pay: chaintest.Address(9)}))
+}
+
+func checkOnAllCores(b *testing.B, p *chain.Params, block *chain.Block) chain.CheckedBlock {
+	b.Helper()
+	checked := make([]chain.CheckedTx, len(block.Txs))
+	var g errgroup.Group
+	piece := max(1, (len(block.Txs)+1)/runtime.GOMAXPROCS(0))
+	for i := 0; i < len(block.Txs); i += piece {
+		end := min(i+piece, len(block.Txs))
+		g.Go(func() error {
+			part, err := chain.CheckTxs(p, block.Txs[i:end])
+			copy(checked[i:], part)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		b.Fatal(err)
+	}
+	c, err := chain.CheckBlock(p, block.Header, block.Coinbase, checked)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return c
+}
