@@ -34,6 +34,7 @@ const (
 	restarted = 3       // of those, so many are restarted; the others show what one life needs
 	soakRate  = "40000" // hashes a second of each: the rest of the machine is for the others
 	downTime  = 5       // seconds that a restarted node is away
+	sleepTime = 20      // seconds that a node is stopped as by a machine that sleeps
 	splitTime = 15      // seconds that a node is cut off
 	mebi      = 1 << 20 // bytes
 	lapse     = 10      // seconds between two faults
@@ -53,6 +54,7 @@ type soak struct {
 	table  *csv.Writer
 	faults map[string]int
 	later  []errand
+	asleep *peer // nil if all are awake
 }
 
 // errand is what is to be done at a time.
@@ -128,15 +130,17 @@ func report(t *testing.T, name string) io.Writer {
 	return f
 }
 
-// running are the nodes that are not down for a restart.
+// running are the nodes that are neither down for a restart nor asleep.
 func (s *soak) running() (list []*peer) {
 	for _, p := range s.peers {
-		if p.cmd != nil {
+		if s.awake(p) {
 			list = append(list, p)
 		}
 	}
 	return list
 }
+
+func (s *soak) awake(p *peer) bool { return p.cmd != nil && p != s.asleep }
 
 // pay offers a payment to some node, which may refuse it: its parent may not have
 // reached that node yet.
@@ -161,19 +165,35 @@ func (s *soak) disturb() {
 	if len(s.later) > 1 || s.rnd.IntN(lapse) != 0 {
 		return
 	}
-	switch s.rnd.IntN(3) {
+	switch s.rnd.IntN(4) {
 	case 0:
 		s.restart("stopped", s.rnd.IntN(restarted), syscall.SIGTERM)
 	case 1:
 		s.restart("killed", s.rnd.IntN(restarted), syscall.SIGKILL)
 	case 2:
 		s.split(s.peers[s.rnd.IntN(len(s.peers))])
+	case 3:
+		s.sleep(s.peers[s.rnd.IntN(len(s.peers))])
 	}
+}
+
+// sleep stops a node where it is, as a laptop does that is shut.
+func (s *soak) sleep(p *peer) {
+	if s.asleep != nil || !s.awake(p) {
+		return
+	}
+	s.faults["asleep"]++
+	s.asleep = p
+	_ = p.cmd.Process.Signal(syscall.SIGSTOP)
+	s.later = append(s.later, errand{time.Now().Add(sleepTime * time.Second), func() {
+		_ = p.cmd.Process.Signal(syscall.SIGCONT)
+		s.asleep = nil
+	}})
 }
 
 func (s *soak) restart(how string, i int, signal syscall.Signal) {
 	p := s.peers[i]
-	if p.cmd == nil {
+	if !s.awake(p) {
 		return
 	}
 	s.faults[how]++
@@ -188,24 +208,34 @@ func (s *soak) restart(how string, i int, signal syscall.Signal) {
 }
 
 func (s *soak) split(p *peer) {
-	if p.cmd == nil {
+	if !s.awake(p) {
 		return
 	}
 	s.faults["split"]++
 	ask[any](p, "setnetworkactive", false)
 	s.later = append(s.later, errand{time.Now().Add(splitTime * time.Second), func() {
-		if p.cmd != nil { // a node that was restarted meanwhile is linked already
-			ask[any](p, "setnetworkactive", true)
-		}
+		s.link(p)
 	}})
+}
+
+// link links a node again. One that was restarted meanwhile is linked already; one
+// that sleeps is linked when it wakes.
+func (s *soak) link(p *peer) {
+	switch {
+	case p == s.asleep:
+		s.later = append(s.later, errand{time.Now().Add(time.Second), func() { s.link(p) }})
+	case p.cmd != nil:
+		ask[any](p, "setnetworkactive", true)
+	}
 }
 
 // heal ends every fault.
 func (s *soak) heal() {
-	for _, e := range s.later {
+	for len(s.later) > 0 {
+		e := s.later[0]
+		s.later = s.later[1:]
 		e.do()
 	}
-	s.later = nil
 }
 
 // settle waits until nothing waits any more, and then wants one chain on all
@@ -273,7 +303,7 @@ func (s *soak) measure() {
 		return
 	}
 	for i, p := range s.peers {
-		if p.cmd == nil {
+		if !s.awake(p) {
 			continue
 		}
 		load, status := ask[rpc.Load](p, "getload"), ask[rpc.Status](p, "getstatus")
