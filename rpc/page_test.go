@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"cairn/rpc/web"
 )
 
@@ -171,5 +173,25 @@ func TestPageCallsAreItsOwn(t *testing.T) {
 		if byName[name] == nil {
 			t.Errorf("the page may ask for %s, which does not exist", name)
 		}
+	}
+}
+
+func TestMetricsNeedThePassword(t *testing.T) {
+	counted := prometheus.NewRegistry()
+	things := prometheus.NewCounter(prometheus.CounterOpts{Name: "things_total", Help: "Things."})
+	counted.MustRegister(things)
+	things.Add(3)
+	s, err := Start(Config{Listen: "127.0.0.1:0", User: testUser, Password: testPassword, Metrics: counted}, newWorld(t).backend())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close(t.Context()) })
+	v := &visitor{t: t, base: "http://" + s.Addr()}
+	if answer, text := v.fetch(http.MethodGet, "/metrics", ""); answer.StatusCode != http.StatusUnauthorized || strings.Contains(text, "things") {
+		t.Errorf("a stranger: status %d", answer.StatusCode)
+	}
+	answer, text := v.fetch(http.MethodGet, "/metrics", "", func(r *http.Request) { r.SetBasicAuth(testUser, testPassword) })
+	if answer.StatusCode != http.StatusOK || !strings.Contains(text, "things_total 3") {
+		t.Errorf("status %d: %s", answer.StatusCode, text)
 	}
 }

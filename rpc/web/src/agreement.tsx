@@ -38,7 +38,7 @@ export function Agreement() {
         </div>
         <Ruler width={width} />
         <Matrix payments={payments} peers={peers} width={width} risk={risk} />
-        {store.record.payments.length > payments.length && (
+        {store.record.payments.filter((p) => p.seen <= store.moment()).length > payments.length && (
           <button class="quiet more" onClick={() => setRows(rows + 20)}>older payments</button>
         )}
         <Controls />
@@ -214,7 +214,7 @@ function Controls() {
           {speeds.map((s) => <option key={s} value={s}>{s}×</option>)}
         </select>
       </label>
-      <input type="range" min={Math.floor(first / 1000)} max={Math.ceil(now / 1000)} step={1} value={Math.round(store.moment() / 1000)}
+      <input type="range" min={Math.floor(first / 1000)} max={Math.ceil(now / 1000)} step={1} value={live ? Math.ceil(now / 1000) : Math.round(store.moment() / 1000)}
         aria-label="The moment looked at" aria-valuetext={live ? 'now' : `${clock(store.moment())}, ${span(now - store.moment())} ago`}
         onInput={(e) => store.go(Number(e.currentTarget.value) * 1000)} />
       <button class={live ? 'live on' : 'live'} aria-pressed={live} onClick={() => store.live()}>{live ? 'live' : 'back to now'}</button>

@@ -23,7 +23,6 @@ export class Store {
   trouble = ''
   locked = false
   picked = '' // a payment
-  private fitted = 0 // pixels
   private zoomed = false
   private watchers = new Set<() => void>()
 
@@ -46,11 +45,13 @@ export class Store {
     for (const f of this.watchers) f()
   }
 
-  /** Chooses how much time fits into so many pixels, unless a person chose. */
+  /** Chooses how much time fits into so many pixels, unless a person chose: a young record gets more room. */
   fit(pixels: number): void {
-    if (this.zoomed || this.fitted === pixels || pixels <= 0 || !this.record.status) return
-    this.fitted = pixels
-    this.view = { ...this.view, width: (pixels / perBlock) * this.record.spacing * 1000 }
+    if (this.zoomed || this.view.at !== 'live' || pixels <= 0 || !this.record.status) return
+    const whole = (pixels / perBlock) * this.record.spacing * 1000
+    const age = this.record.now() - this.record.began
+    const width = whole * (age < 0.24 * whole ? 0.25 : age < 0.48 * whole ? 0.5 : 1)
+    if (width !== this.view.width) this.view = { ...this.view, width }
   }
 
   /** Looks at a time; what is not over yet is live. */
