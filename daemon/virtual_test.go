@@ -154,8 +154,8 @@ func (v *virtual) reach(id chain.Hash) (half, most time.Duration) {
 		}
 		return n
 	}
-	half = v.within(time.Minute, "half of them have the block", func() bool { return count() >= len(v.nodes)/2 })
-	rest := v.within(time.Minute, "nearly all of them have the block", func() bool { return count() >= (len(v.nodes)*99+99)/100 })
+	half = v.within(time.Minute, "half of them have the block", func() bool { return count() >= halfOf(len(v.nodes)) })
+	rest := v.within(time.Minute, "nearly all of them have the block", func() bool { return count() >= nearlyAllOf(len(v.nodes)) })
 	return half, half + rest
 }
 
@@ -284,18 +284,29 @@ func TestVirtualAnnouncement(t *testing.T) {
 	})
 }
 
-// announce spreads a block, and tells how that compares with the delay of a link
-// and the time that an announcement takes to leave a node.
+// announce spreads a block, and tells how that compares with the shortest paths:
+// of its announcement, and of all of it, which nodes with cold pools need as well.
 func (v *virtual) announce(pools string, txs []*chain.Tx) {
 	v.Helper()
 	b := chaintest.Block(v.p, v.nodes[0].tip(), chaintest.Plan{Gap: -1, Pay: chaintest.Address(0), Txs: txs})
 	size := len(b.Announce().Append(nil))
+	whole := size
 	if err := v.nodes[0].Backend.Work.Submit(v.Context(), b); err != nil {
 		v.Fatal(err)
 	}
 	half, most := v.reach(b.ID())
-	leaving := time.Duration(float64(8*size) / linkRate * float64(time.Second))
-	v.Logf("pools %s: half of the nodes in %v, 99 %% in %v; one way takes %v, %d bytes of announcement leave in %v", pools, half, most, linkDelay, size, leaving)
+	for _, tx := range b.Txs {
+		whole += tx.Size()
+	}
+	var nodes []*p2p.Network
+	for _, n := range v.nodes {
+		nodes = append(nodes, n.Daemon.Network())
+	}
+	v.Logf("pools %s: half of the nodes in %v, 99 %% in %v; one way takes %v", pools, half, most, linkDelay)
+	for _, bytes := range []int{size, whole} {
+		half, most := bound(nodes, bytes)
+		v.Logf("pools %s: %d bytes need %v and %v on the shortest paths", pools, bytes, half, most)
+	}
 }
 
 // payments are two times 2,000, none of which spends another's coin.

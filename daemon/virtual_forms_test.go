@@ -1,0 +1,138 @@
+package daemon_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/marcopolo/simnet"
+
+	"cairn/chain"
+	"cairn/node"
+	"cairn/p2p"
+)
+
+// The forms in which a block of 2,000 payments can be announced, and how long they
+// take through gossip. Everybody is imagined to check at once, and to have whatever
+// the form leaves out. It measures and proves nothing: CAIRN_VIRTUAL_NODES=100
+// asks for it.
+func TestVirtualForms(t *testing.T) {
+	if os.Getenv("CAIRN_VIRTUAL_NODES") == "" {
+		t.Skip("CAIRN_VIRTUAL_NODES=100 asks for it")
+	}
+	const payments = 2000
+	for _, form := range []struct {
+		name string
+		each int // bytes of one payment
+	}{{"ids of 6 bytes", 6}, {"full ids", 32}, {"whole payments", 224}} {
+		t.Run(form.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { measureForm(t, payments*form.each) })
+		})
+	}
+}
+
+// measureForm announces blocks of that size, one after the other as a chain does,
+// and tells when half and nearly all of the nodes have heard of them.
+func measureForm(t *testing.T, size int) {
+	v := newVirtual(t, chain.Regtest())
+	nodes, ears := v.ears()
+	var half, most []time.Duration
+	for i := range 5 {
+		a := &chain.Announcement{Coinbase: &chain.Coinbase{Height: uint64(i), Extra: make([]byte, 60)}, IDs: make([]chain.Hash, size/32)}
+		start := time.Now()
+		if err := nodes[0].PublishBlock(a); err != nil {
+			t.Fatal(err)
+		}
+		took := []time.Duration{0}
+		for _, e := range ears[1:] {
+			took = append(took, (<-e.heard).Sub(start))
+		}
+		slices.Sort(took)
+		half, most = append(half, took[halfOf(len(took))-1]), append(most, took[nearlyAllOf(len(took))-1])
+		time.Sleep(15 * time.Second)
+	}
+	boundHalf, boundMost := bound(nodes, size)
+	t.Logf("%d bytes: half of %d nodes in %v (bound %v), 99 %% in %v (bound %v); medians of %d", size, len(nodes),
+		median(half), boundHalf, median(most), boundMost, len(half))
+}
+
+func median(all []time.Duration) time.Duration {
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+// ears starts networks without nodes, each of which dials some of the others.
+func (v *virtual) ears() (nodes []*p2p.Network, ears []bystander) {
+	v.Helper()
+	for i := range virtualNodes(v.T) {
+		cfg := config(v.T, v.p).Network
+		cfg.Listen = []string{fmt.Sprintf("/ip4/%s/udp/8000/quic-v1", simnet.IntToPublicIPv4(i))}
+		cfg.Genesis, cfg.MaxBlock = v.p.GenesisID(), v.p.MaxBlock
+		for _, other := range v.r.Perm(len(nodes))[:min(dials, len(nodes))] {
+			cfg.Peers = append(cfg.Peers, nodes[other].Addrs()[0])
+		}
+		e := bystander{make(chan time.Time, 16)}
+		n, err := v.open(v.Context(), cfg, e)
+		if err != nil {
+			v.Fatal(err)
+		}
+		v.Cleanup(n.Close)
+		nodes, ears = append(nodes, n), append(ears, e)
+	}
+	time.Sleep(20 * time.Second) // connections, and the paths of gossip
+	return nodes, ears
+}
+
+// bystander passes on whatever it hears, and tells when it heard of a block.
+type bystander struct{ heard chan time.Time }
+
+func (b bystander) GossipBlock(context.Context, node.Peer, *chain.Announcement) node.Verdict {
+	b.heard <- time.Now()
+	return node.Accept
+}
+
+func (bystander) GossipTx(context.Context, node.Peer, *chain.Tx) node.Verdict {
+	return node.Accept
+}
+
+func (bystander) GossipTip(context.Context, node.Peer, node.TipClaim) node.Verdict {
+	return node.Accept
+}
+
+func (bystander) Answer(context.Context, node.Peer, node.Request) (node.Answer, error) {
+	return node.Answer{}, nil
+}
+func (bystander) Joined(node.Peer) {}
+func (bystander) Left(node.Peer)   {}
+
+// bound is the least time until half and nearly all of the nodes can hold so many
+// bytes of the first: whoever passes them on has them all, and nothing else fills
+// its links.
+func bound(nodes []*p2p.Network, size int) (half, most time.Duration) {
+	of := map[node.Peer]*p2p.Network{}
+	for _, n := range nodes {
+		of[n.ID()] = n
+	}
+	hop := linkDelay + time.Duration(size)*8*time.Second/linkRate
+	first := nodes[0].ID()
+	far := map[node.Peer]time.Duration{first: 0}
+	queue := []node.Peer{first} // nearest first
+	for i := 0; i < len(queue); i++ {
+		for _, next := range of[queue[i]].Peers() {
+			if _, seen := far[next.Peer]; !seen {
+				far[next.Peer] = far[queue[i]] + hop
+				queue = append(queue, next.Peer)
+			}
+		}
+	}
+	return far[queue[halfOf(len(queue))-1]], far[queue[nearlyAllOf(len(queue))-1]]
+}
+
+// halfOf and nearlyAllOf are how many of n nodes count as half, and as 99 %.
+func halfOf(n int) int { return n / 2 }
+
+func nearlyAllOf(n int) int { return (n*99 + 99) / 100 }
