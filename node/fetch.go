@@ -175,7 +175,7 @@ func (n *Node) fetchPath(now chain.Time, path []*entry, out *Outcome) {
 		if e.Status != Headed || e.body != nil || e.asked != 0 || e.retry > now {
 			continue
 		}
-		if p := n.server(e, &t); p != nil {
+		if p := n.server(now, e, &t); p != nil {
 			n.fly(now, e, p.name)
 			out.Ask = askBody(out.Ask, p.name, e.id())
 		}
@@ -344,7 +344,7 @@ func (n *Node) lastCome(q Request) int {
 func (n *Node) miss(now chain.Time, from Peer, e *entry, w Want, out *Outcome) {
 	n.land(e)
 	delete(n.partial, e.id())
-	n.shrink(from)
+	n.shrink(now, from)
 	if w == WantTxs && from != Self {
 		n.fly(now, e, from)
 		out.Ask = askBody(out.Ask, from, e.id())
@@ -360,7 +360,7 @@ func (n *Node) miss(now chain.Time, from Peer, e *entry, w Want, out *Outcome) {
 func (n *Node) timeOut(now chain.Time) {
 	for _, e := range n.flight {
 		if now-e.asked > bodyWait {
-			n.shrink(e.server)
+			n.shrink(now, e.server)
 			n.land(e)
 			delete(n.partial, e.id())
 			e.tries++
