@@ -174,7 +174,7 @@ func (d *Daemon) newLoop() (*loop, error) {
 	}
 	l := newLoop(d.cfg.Clock)
 	n, err := node.New(chain.Time(d.cfg.Clock().UnixMilli()), node.Config{
-		Params: d.p, Store: attentive{d.cfg.Store, l}, Pool: d.cfg.Pool,
+		Params: d.p, Store: &attentive{Store: d.cfg.Store, loop: l}, Pool: d.cfg.Pool,
 		Peer: node.Peer(name), Agent: d.cfg.Network.Agent, Salt: rand.Uint64(), RuledOut: ruledOut,
 	})
 	if err != nil {

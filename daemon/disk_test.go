@@ -93,19 +93,65 @@ func refusedWithoutRoom(t *testing.T, a *player) {
 	}
 }
 
-// slow is a store whose next commit waits until a test lets it go on.
+// slow is a store whose next commit waits until a test lets it go on: before it has
+// changed anything, or after that.
 type slow struct {
 	daemon.Store
-	begun, let chan struct{}
-	armed      atomic.Bool
+	begun, let   chan struct{}
+	armed, after atomic.Bool
 }
 
 func (s *slow) Commit(steps ...node.Step) error {
-	if s.armed.CompareAndSwap(true, false) {
+	wait := func() {
 		close(s.begun)
 		<-s.let
 	}
+	switch {
+	case !s.armed.CompareAndSwap(true, false):
+		return s.Store.Commit(steps...)
+	case s.after.Load():
+		defer wait()
+		return s.Store.Commit(steps...)
+	}
+	wait()
 	return s.Store.Commit(steps...)
+}
+
+// The disk changes before the node does. Until that has followed, it is asked what
+// it knew before: a payment that the disk has seen spent can still be made.
+func TestQuestionsDuringACommitFindOneMoment(t *testing.T) {
+	p := chain.Regtest()
+	s := &slow{Store: store.NewMemory(p), begun: make(chan struct{}), let: make(chan struct{})}
+	s.after.Store(true)
+	cfg := config(t, p)
+	cfg.Store = s
+	a := begin(t, cfg)
+	a.submit(pay(p, 0, 1000, 1))
+	dearer := pay(p, 0, 100_000, 2)
+	try := func() error { return a.Pool.Try(context.Background(), []*chain.Tx{dearer})[0] }
+	want := try()
+
+	let := sync.OnceFunc(func() { close(s.let) })
+	t.Cleanup(let)
+	s.armed.Store(true)
+	found := make(chan error, 1)
+	go func() {
+		_, err := a.Mining.Generate(context.Background(), 1, chaintest.Address(9), 0)
+		found <- err
+	}()
+	<-s.begun
+	finish(t, "the question is answered", func() {
+		if got := try(); chain.KindOf(got) != chain.KindOf(want) {
+			t.Errorf("while the block is on its way: %v; before: %v", got, want)
+		}
+	})
+	let()
+	if err := <-found; err != nil {
+		t.Fatal(err)
+	}
+	if err := try(); chain.KindOf(err) == chain.KindOf(want) {
+		t.Errorf("once the block is there: %v", err)
+	}
 }
 
 // While a commit waits for the disk, questions are answered all the same.

@@ -9,6 +9,7 @@ import (
 
 	"cairn/chain"
 	"cairn/node"
+	"cairn/store"
 )
 
 // ErrStopped tells that the node is stopping and takes no more calls.
@@ -82,16 +83,59 @@ func (l *loop) meanwhile(work func() error) error {
 }
 
 // attentive is the store as the node sees it: the loop answers questions while a
-// commit waits for the disk. They find the node as it was before.
+// commit waits for the disk. They find the node as it was before, and the store
+// too: it changes step by step, and what it told of two moments would not fit.
 type attentive struct {
 	Store
-	loop *loop
+	loop   *loop
+	before *store.Reader // the moment before the commit that is under way; owned by the loop
 }
 
 // Commit returns when the steps are on disk.
-func (s attentive) Commit(steps ...node.Step) error {
+func (s *attentive) Commit(steps ...node.Step) error {
+	before, err := s.Reader()
+	if err != nil {
+		return err
+	}
+	s.before = before
+	defer func() {
+		s.before = nil
+		before.Close()
+	}()
 	return s.loop.meanwhile(func() error { return s.Store.Commit(steps...) })
 }
+
+// moment is what the loop may read.
+func (s *attentive) moment() interface {
+	Tip() (node.Entry, error)
+	Entry(chain.Hash) (node.Entry, error)
+	At(height uint64) (chain.Hash, error)
+	Recent(n int) ([]node.Entry, error)
+	Body(chain.Hash) (chain.CheckedBlock, error)
+	Diff(chain.Hash) (chain.Diff, error)
+	Coins([]chain.OutPoint) (chain.Coins, error)
+} {
+	if s.before != nil {
+		return s.before
+	}
+	return s.Store
+}
+
+// What a node reads of its store, see node.Store.
+
+func (s *attentive) Tip() (node.Entry, error) { return s.moment().Tip() }
+
+func (s *attentive) Entry(id chain.Hash) (node.Entry, error) { return s.moment().Entry(id) }
+
+func (s *attentive) At(height uint64) (chain.Hash, error) { return s.moment().At(height) }
+
+func (s *attentive) Recent(n int) ([]node.Entry, error) { return s.moment().Recent(n) }
+
+func (s *attentive) Body(id chain.Hash) (chain.CheckedBlock, error) { return s.moment().Body(id) }
+
+func (s *attentive) Diff(id chain.Hash) (chain.Diff, error) { return s.moment().Diff(id) }
+
+func (s *attentive) Coins(of []chain.OutPoint) (chain.Coins, error) { return s.moment().Coins(of) }
 
 // now is the node's time.
 func (l *loop) now() chain.Time { return l.time.now(time.Now()) }
