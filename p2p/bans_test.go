@@ -209,3 +209,22 @@ func send(t *testing.T, h host.Host, to player, p protocol.ID, what []byte) {
 	_, _ = s.Read(make([]byte, 1))
 	_ = s.Reset()
 }
+
+// Many peers at one address cost each other gossip, and nobody a ban: what a peer
+// did is what it is banned for.
+func TestNobodyIsBannedForItsNeighbours(t *testing.T) {
+	a, b := begin(t, eager()), begin(t, eager())
+	link(t, a, b)
+	tell := func(s pubsub.PeerScoreSnapshot) {
+		a.inspect(map[peer.ID]*pubsub.PeerScoreSnapshot{b.host.ID(): &s})
+	}
+	const others = 30
+	tell(pubsub.PeerScoreSnapshot{Score: neighbourWeight * others * others, IPColocationFactor: others * others})
+	if bans := a.Bans(); len(bans) != 0 || !a.roster.connected(b.host.ID()) {
+		t.Fatalf("banned for its neighbours: %+v", bans)
+	}
+	tell(pubsub.PeerScoreSnapshot{Score: hearBelow - 1 + neighbourWeight*others*others, IPColocationFactor: others * others})
+	if bans := a.Bans(); len(bans) != 1 {
+		t.Errorf("not banned for what it did: %+v", bans)
+	}
+}

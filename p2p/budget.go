@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"context"
+	"maps"
 	"sync"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -120,6 +121,13 @@ func (m *meters) drop(p peer.ID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.of, p)
+}
+
+// keep drops those of peers that are not here.
+func (m *meters) keep(here func(peer.ID) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.of, func(p peer.ID, _ *meter) bool { return !here(p) })
 }
 
 // cost is what it costs to answer q, in the units of workRate.

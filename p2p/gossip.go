@@ -31,6 +31,10 @@ const (
 	hearBelow    = -80
 )
 
+// neighbourWeight is what each further peer at one address costs all of them in
+// the score, squared.
+const neighbourWeight = -5
+
 // topic names a gossip topic of a network.
 func topic(genesis chain.Hash, what string) string {
 	return "/cairn/" + genesis.String()[:8] + "/" + what + "/1"
@@ -223,7 +227,7 @@ func (n *Network) scoring(names []string) *pubsub.PeerScoreParams {
 		TopicScoreCap:               20,
 		AppSpecificScore:            n.ledger.score,
 		AppSpecificWeight:           1,
-		IPColocationFactorWeight:    -5,
+		IPColocationFactorWeight:    neighbourWeight,
 		IPColocationFactorThreshold: 10,
 		IPColocationFactorWhitelist: nearbyNets(),
 		BehaviourPenaltyWeight:      -10,
@@ -257,8 +261,14 @@ func nearbyNets() (nets []*net.IPNet) {
 	return nets
 }
 
-// inspect bans whom gossip does not listen to any more.
-func (n *Network) inspect(scores map[peer.ID]float64) {
+// inspect bans whom gossip does not listen to any more for what it did. How many
+// others speak from its address is no fault of its own: behind one router many may
+// be honest, and one who comes under many names could have all of them banned.
+func (n *Network) inspect(all map[peer.ID]*pubsub.PeerScoreSnapshot) {
+	scores := make(map[peer.ID]float64, len(all))
+	for p, s := range all {
+		scores[p] = s.Score - neighbourWeight*s.IPColocationFactor
+	}
 	n.ledger.rate(scores)
 	for p, score := range scores {
 		if score < hearBelow && n.roster.connected(p) {

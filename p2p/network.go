@@ -13,7 +13,6 @@ import (
 	dht "github.com/libp2p/go-libp2p-kad-dht"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/metrics"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
@@ -32,7 +31,7 @@ type Network struct {
 	handler   Handler
 	log       *slog.Logger
 	libp2pLog *slog.Logger
-	traffic   *metrics.BandwidthCounter // nil on a host that was handed in
+	traffic   *flows // nil on a host that was handed in
 
 	gate   *gate
 	roster *roster
@@ -68,7 +67,7 @@ func New(ctx context.Context, cfg Config, h Handler) (*Network, error) {
 		return nil, err
 	}
 	log := hush(cfg.Logger)
-	g, traffic := newGate(), metrics.NewBandwidthCounter()
+	g, traffic := newGate(), newFlows()
 	libp2pHost, err := newHost(cfg, g, traffic)
 	if err != nil {
 		return nil, err
@@ -220,8 +219,8 @@ type PeerInfo struct {
 	Since   time.Time
 	Latency time.Duration // there and back, averaged; 0 if not known yet
 	Agent   string        // its program, by its own word
-	Score   float64       // in gossip, faults included; it is banned for too low a one
-	In, Out int64         // bytes since we started; 0 on a host that was handed in
+	Score   float64       // in gossip for what it did, faults included; it is banned for too low a one
+	In, Out int64         // bytes since it is connected; 0 on a host that was handed in
 }
 
 // Peers are the connected peers that speak our protocol, longest connected
@@ -250,8 +249,8 @@ func (n *Network) describe(p peer.ID, s standing) PeerInfo {
 		info.Agent, _ = agent.(string)
 	}
 	if n.traffic != nil {
-		t := n.traffic.GetBandwidthForPeer(p)
-		info.In, info.Out = t.TotalIn, t.TotalOut
+		t := n.traffic.with(p)
+		info.In, info.Out = t.In, t.Out
 	}
 	return info
 }
@@ -381,6 +380,7 @@ func (n *Network) beat() {
 		}
 		if i%pingEvery == 1 {
 			n.inside.run(n.measure)
+			n.forget()
 		}
 	}
 }
@@ -426,8 +426,15 @@ func (n *Network) measure() {
 		})
 	}
 	all.Wait()
+}
+
+// forget lets go of what was measured of peers that are gone. What comes late of
+// one can begin anew what ended with its connection.
+func (n *Network) forget() {
+	here := func(p peer.ID) bool { return n.host.Network().Connectedness(p) == network.Connected }
+	n.meters.keep(here)
 	if n.traffic != nil {
-		n.traffic.TrimIdle(time.Now().Add(-time.Hour))
+		n.traffic.keep(here)
 	}
 }
 

@@ -5,11 +5,61 @@ import (
 	"sync"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	"github.com/libp2p/go-libp2p/core/metrics"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 )
 
 // Traffic counts bytes since the start.
 type Traffic struct{ In, Out int64 }
+
+// flows counts what goes over streams. libp2p's own counter never lets a peer go,
+// not even where it is told to (TrimIdle of go-flow-metrics v0.3.0 removes
+// nothing), and names are free: it hears of protocols only.
+type flows struct {
+	*metrics.BandwidthCounter
+	mu    sync.Mutex
+	peers map[peer.ID]Traffic // guarded by mu; of those that are connected
+}
+
+func newFlows() *flows {
+	return &flows{BandwidthCounter: metrics.NewBandwidthCounter(), peers: map[peer.ID]Traffic{}}
+}
+
+const anyone = peer.ID("")
+
+// LogSentMessageStream implements metrics.Reporter.
+func (s *flows) LogSentMessageStream(size int64, of protocol.ID, to peer.ID) {
+	s.BandwidthCounter.LogSentMessageStream(size, of, anyone)
+	s.add(to, Traffic{Out: size})
+}
+
+// LogRecvMessageStream implements metrics.Reporter.
+func (s *flows) LogRecvMessageStream(size int64, of protocol.ID, from peer.ID) {
+	s.BandwidthCounter.LogRecvMessageStream(size, of, anyone)
+	s.add(from, Traffic{In: size})
+}
+
+func (s *flows) add(p peer.ID, more Traffic) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.peers[p]
+	s.peers[p] = Traffic{t.In + more.In, t.Out + more.Out}
+}
+
+// with is what went to a peer and came from it.
+func (s *flows) with(p peer.ID) Traffic {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.peers[p]
+}
+
+// keep forgets the peers that are not here.
+func (s *flows) keep(here func(peer.ID) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.peers, func(p peer.ID, _ Traffic) bool { return !here(p) })
+}
 
 // ByProtocol is what went over streams, by the name of their protocol. It is
 // empty on a host that was handed in.
