@@ -139,13 +139,18 @@ func (m *memory) still(addrs []string) {
 	}
 }
 
-// hear notes an address that somebody told us of, if there is room for it.
+// hear notes an address that somebody told us of, if there is room for it. It must
+// be an IP address: of names one owner has as many as he likes, they tell nothing of
+// the range they lie in, and each would be looked up at his word.
 func (m *memory) hear(text string) (fresh bool) {
 	if !m.told.Allow() {
 		return false
 	}
 	p, err := newPage(text)
 	if err != nil {
+		return false
+	}
+	if _, ok := ipOf(p.addr); !ok {
 		return false
 	}
 	m.mu.Lock()

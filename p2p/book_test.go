@@ -83,6 +83,20 @@ func TestAMillionAddresses(t *testing.T) {
 	}
 }
 
+// Names are no addresses: whoever owns one owns any number, each of which would
+// pass for a range of its own.
+func TestHearsayNamesNoHosts(t *testing.T) {
+	m := newMemory(Pace{}.orDefaults())
+	for i, form := range []string{"/dns/n%d.example/tcp/9421", "/dns4/n%d.example/tcp/9421", "/dns6/n%d.example/udp/9421/quic-v1", "/dnsaddr/n%d.example"} {
+		if m.hear(at(form, i)) {
+			t.Errorf("took up %s", form)
+		}
+	}
+	if !m.hear(at("/ip6/2001:db8::%d/tcp/9421", 1)) || len(m.pages) != 1 {
+		t.Errorf("%d addresses are kept", len(m.pages))
+	}
+}
+
 // What is allocated for a flood of addresses does not grow with it.
 func TestAddressesCostLittle(t *testing.T) {
 	m := newMemory(Pace{}.orDefaults())
