@@ -219,8 +219,8 @@ func (r *Rebuild) Blocks() iter.Seq2[Raw, error] {
 
 // Finish copies what other packages keep by name, and puts the new database in the
 // place of the old one, which is kept under the name that is returned; damaged
-// says that not all of it could be taken over. A crash before it leaves the old one as it was; a crash inside it is finished by the
-// next open.
+// says that not all of it could be taken over. A crash before it leaves the old one
+// as it was; a crash inside it is finished by the next open.
 func (r *Rebuild) Finish(now time.Time, damaged bool) (aside string, err error) {
 	if err := r.copyNamed(); err != nil {
 		return "", err
@@ -234,12 +234,24 @@ func (r *Rebuild) Finish(now time.Time, damaged bool) (aside string, err error) 
 	}
 	p := r.cfg.Params
 	m := marker{Format: format, Network: p.Name, Genesis: p.GenesisID()}
-	m.Swap = fmt.Sprintf("%s.%s-%s", databaseFolder, word, now.UTC().Format("20060102-150405"))
+	m.Swap = freeName(r.cfg.Dir, fmt.Sprintf("%s.%s-%s", databaseFolder, word, now.UTC().Format("20060102-150405")))
 	if err := writeMark(r.cfg, m); err != nil {
 		return "", err
 	}
 	aside = m.Swap
 	return aside, finishSwap(r.cfg, &m)
+}
+
+// freeName is the name, or that with a number behind it: to whoever finishes the
+// swap, a folder of this name says that the old database was put aside.
+func freeName(dir, name string) string {
+	free := name
+	for i := 2; ; i++ {
+		if _, err := os.Lstat(filepath.Join(dir, free)); err != nil {
+			return free
+		}
+		free = fmt.Sprintf("%s-%d", name, i)
+	}
 }
 
 func (r *Rebuild) copyNamed() error {

@@ -111,6 +111,33 @@ func TestRebuildGivesTheSame(t *testing.T) {
 	w.compare(t, rebuilt)
 }
 
+// Two in one second put two databases aside, and the second is in use.
+func TestRebuildTwiceInASecond(t *testing.T) {
+	p, dir := chaintest.Easy(), t.TempDir()
+	s := openBadger(t, p, dir)
+	lived(t, s, p)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"chain.old-20300102-120000", "chain.old-20300102-120000-2", "chain.old-20300102-120000-3"} {
+		r := startRebuild(t, p, dir)
+		pour(t, p, r.Store(), r.Blocks(), 1000)
+		aside, err := r.Finish(noon, false)
+		if err := errors.Join(err, r.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if aside != want {
+			t.Errorf("the old one is called %s, want %s", aside, want)
+		}
+		if _, err := os.Stat(filepath.Join(dir, aside)); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, newFolder)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the new one was not put in its place: %v", err)
+		}
+	}
+}
+
 // A crash between any two moves of the swap is finished by the next open.
 func TestSwapIsFinished(t *testing.T) {
 	p, from := chaintest.Easy(), t.TempDir()
