@@ -20,6 +20,8 @@ const (
 	tokenFor   = "cairn: the page of this node"
 	pageHeader = "X-Cairn-Page" // on every call of the page: forms of other sites cannot set it
 	pageCookie = "cairn-page-"  // and the port: browsers do not tell ports of a host apart
+
+	pageChallenge = `Cairn realm="page"` // no browser asks for a password then
 )
 
 // PageLink opens the page of the node at addr (host:port) in a browser.
@@ -87,7 +89,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !s.session(r) && !s.hasPassword(r) {
-		w.Header().Set("WWW-Authenticate", `Cairn realm="page"`) // no browser asks for a password then
+		w.Header().Set("WWW-Authenticate", pageChallenge)
 		refuse(w, http.StatusUnauthorized, "Open the link with ?token=… that this node printed at its start. Each start has a new one.")
 		return
 	}

@@ -113,6 +113,33 @@ func TestPageNeedsTheLink(t *testing.T) {
 	}
 }
 
+// A tab that stayed open while the node started again makes no browser ask for a
+// password. Programs hear that one is wanted, and so does who opens /metrics.
+func TestNoPasswordIsAskedForThePage(t *testing.T) {
+	s, _ := servePage(t)
+	v := &visitor{t: t, base: "http://" + s.Addr()}
+	mode := func(mode string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set("Sec-Fetch-Mode", mode) }
+	}
+	const basic = `Basic realm="jsonrpc"`
+	for what, c := range map[string]struct {
+		method, path, want string
+		change             func(*http.Request)
+	}{
+		"a call":             {http.MethodPost, "/", pageChallenge, fromItself},
+		"events":             {http.MethodGet, "/events", pageChallenge, mode("cors")},
+		"the page":           {http.MethodGet, "/", pageChallenge, mode("navigate")},
+		"events in a tab":    {http.MethodGet, "/events", basic, mode("navigate")},
+		"a program":          {http.MethodPost, "/", basic, func(*http.Request) {}},
+		"a program's events": {http.MethodGet, "/events", basic, func(*http.Request) {}},
+	} {
+		answer, _ := v.fetch(c.method, c.path, countCall, c.change)
+		if got := answer.Header.Get("WWW-Authenticate"); answer.StatusCode != http.StatusUnauthorized || got != c.want {
+			t.Errorf("%s: status %d, %s", what, answer.StatusCode, got)
+		}
+	}
+}
+
 func TestPageIsServedWhole(t *testing.T) {
 	s, link := servePage(t)
 	v := enter(t, s, link)

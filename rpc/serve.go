@@ -54,9 +54,20 @@ func (s *Server) known(w http.ResponseWriter, r *http.Request) bool {
 	if s.hasPassword(r) || s.session(r) {
 		return true
 	}
-	w.Header().Set("WWW-Authenticate", `Basic realm="jsonrpc"`)
+	w.Header().Set("WWW-Authenticate", challenge(r))
 	refuse(w, http.StatusUnauthorized, "Send the user and password of --rpc-user, or those in the file .cookie of the node's data directory.")
 	return false
+}
+
+// challenge asks for a password, but not a browser on behalf of the page whose
+// session is over: it would ask whoever sits there, and what he typed would then
+// go with every call, so that the page could do all that a password can.
+func challenge(r *http.Request) string {
+	mode := r.Header.Get("Sec-Fetch-Mode") // not sent by programs; "navigate" if a person opens something
+	if r.Header.Get(pageHeader) != "" || mode != "" && mode != "navigate" {
+		return pageChallenge
+	}
+	return `Basic realm="jsonrpc"`
 }
 
 func (s *Server) hasPassword(r *http.Request) bool {
