@@ -26,6 +26,7 @@ const (
 // tip. With that, and the rule that depth is a function of a payment and a tip, the
 // past can be seen again. It is in memory: it begins with each start of the node.
 type chronicle struct {
+	p     *chain.Params
 	life  string                              // differs for each start
 	agree func(quorum bool, after chain.Time) // hears how long the counted nodes took for a block
 
@@ -62,8 +63,9 @@ type txNote struct {
 	Seen chain.Time
 }
 
-func newChronicle() *chronicle {
+func newChronicle(p *chain.Params) *chronicle {
 	return &chronicle{
+		p:    p,
 		life: strings.ToLower(rand.Text()[:8]), agree: func(bool, chain.Time) {},
 		blocks: ring[blockNote]{most: keptBlocks}, moves: ring[moveNote]{most: keptMoves}, txs: ring[txNote]{most: keptTxs},
 		numbers: map[chain.Hash]uint64{}, seen: map[chain.Hash]chain.Time{}, follows: map[node.Peer]chain.Hash{}, agents: map[string]string{},
@@ -117,7 +119,9 @@ func (c *chronicle) watch(now chain.Time, n *node.Node, counted []node.Peer) {
 	}
 	moved := c.move(now, node.Self, n.Best().ID)
 	for _, claim := range n.Claims() {
-		c.noteBlock(blockNote{ID: claim.Header.ID(), Prev: claim.Header.Prev, Height: claim.Height, Time: claim.Header.Time, Seen: now})
+		if h := claim.Header; c.likely(h, n.Best()) {
+			c.noteBlock(blockNote{ID: h.ID(), Prev: h.Prev, Height: claim.Height, Time: h.Time, Seen: now})
+		}
 	}
 	tips := fresh(n, now)
 	for who, tip := range tips {
@@ -132,6 +136,12 @@ func (c *chronicle) watch(now chain.Time, n *node.Node, counted []node.Peer) {
 	if moved {
 		c.settle(now, n, counted, tips)
 	}
+}
+
+// likely tells whether a claimed tip that nobody showed us yet may be a block: words
+// are free and would fill the record, so it must have cost about a block's work.
+func (c *chronicle) likely(h chain.Header, best chain.State) bool {
+	return chain.CheckHeader(c.p, h) == nil && h.Bits.Work().Times(16).Cmp(best.Bits.Work()) >= 0
 }
 
 // fresh are the tips that peers claimed lately.

@@ -118,7 +118,7 @@ func New(cfg Config) (*Daemon, error) {
 	d := &Daemon{
 		cfg: cfg, p: cfg.Params, log: cfg.Logger, start: time.Now(),
 		linked: make(chan struct{}), guests: guests{here: map[node.Peer]int{}}, keep: newKeeper(),
-		told: rpc.NewFeed(), chronicle: newChronicle(), meter: newMeter(), news: make(chan struct{}, 1),
+		told: rpc.NewFeed(), chronicle: newChronicle(cfg.Params), meter: newMeter(), news: make(chan struct{}, 1),
 		outbox: make(chan node.Outcome, maxOutbox), loads: make(chan struct{}, maxLoads), checks: make(chan struct{}, maxChecks),
 		fees: make(chan struct{}, 1), say: make(chan struct{}, 1),
 	}
