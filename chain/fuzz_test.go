@@ -49,6 +49,7 @@ func FuzzDecodeTx(f *testing.F)           { fuzz(f, "tx") }
 func FuzzDecodeCoinbase(f *testing.F)     { fuzz(f, "coinbase") }
 func FuzzDecodeBlock(f *testing.F)        { fuzz(f, "block") }
 func FuzzDecodeAnnouncement(f *testing.F) { fuzz(f, "announcement") }
+func FuzzDecodeBrief(f *testing.F)        { fuzz(f, "brief") }
 
 // allocated is how many bytes f takes from the heap.
 func allocated(f func()) uint64 {
@@ -72,7 +73,7 @@ func TestHostileCountsTakeNoMemory(t *testing.T) {
 		{0xfd, 0xff, 0}, // fewer than the bytes left, but too many for items of their size
 		{0xfc},
 	}
-	for _, kind := range []string{"tx", "coinbase", "block", "announcement"} {
+	for _, kind := range []string{"tx", "coinbase", "block", "announcement", "brief"} {
 		var worst uint64
 		for _, seed := range seeds(t, kind) {
 			for at := range seed {

@@ -52,6 +52,7 @@ func TestGoldenBytes(t *testing.T) {
 		fmt.Sprintf("coinbase %x", empty.Bytes()),
 		fmt.Sprintf("block %x", b.Bytes()),
 		fmt.Sprintf("announcement %x", b.Announce().Bytes()),
+		fmt.Sprintf("brief %x", b.Announce().Brief().Bytes()),
 	}
 	golden(t, "golden.txt", got)
 	for _, line := range got {
@@ -88,6 +89,8 @@ func recode(kind string, raw []byte) ([]byte, error) {
 		return coded(chain.DecodeBlock(raw))
 	case "announcement":
 		return coded(chain.DecodeAnnouncement(raw))
+	case "brief":
+		return coded(chain.DecodeBrief(raw))
 	}
 	panic(kind)
 }

@@ -72,6 +72,7 @@ type Daemon struct {
 	linked    chan struct{} // closed once net is set: peers may speak before
 	desk      desk
 	guests    guests
+	inquiries inquiries
 	keep      keeper
 	herald    herald
 	story     story

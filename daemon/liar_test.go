@@ -268,8 +268,10 @@ func TestAnnouncedBlockIsFilledByStream(t *testing.T) {
 	a.submit(both[1])
 	a.generate(1)
 	until(t, "b follows", func() bool { return b.tip().Height == 1 && sameTip(a, b)() })
-	if txs, bodies := miser.count(node.WantTxs), miser.count(node.WantBodies); txs != 1 || bodies != 0 {
-		t.Errorf("b asked %d times for transactions and %d times for the block, once and never expected", txs, bodies)
+	for want, times := range map[node.Want]int{node.WantAnnouncement: 1, node.WantTxs: 1, node.WantBodies: 0} {
+		if n := miser.count(want); n != times {
+			t.Errorf("b made request %d %d times, %d expected", want, n, times)
+		}
 	}
 }
 
@@ -284,8 +286,11 @@ func TestBodyBrokenUnderItsRootIsCondemnedAndNobodyBlamed(t *testing.T) {
 	crook := &liar{}
 	a := begin(t, crook.between(config(t, p)))
 	crook.bend(func(_ context.Context, q node.Request, answer node.Answer) (node.Answer, error) {
-		if q.Want == node.WantTxs && q.IDs[0] == bad.ID() {
+		switch {
+		case q.Want == node.WantTxs && q.IDs[0] == bad.ID():
 			answer.Txs = []*chain.Tx{forged}
+		case q.Want == node.WantAnnouncement && q.IDs[0] == bad.ID():
+			answer.Announcement = bad.Announce()
 		}
 		return answer, nil
 	})

@@ -28,11 +28,10 @@ func (d *Daemon) GossipTx(ctx context.Context, from node.Peer, tx *chain.Tx) nod
 	})
 }
 
-// GossipBlock hears an announcement.
-func (d *Daemon) GossipBlock(ctx context.Context, from node.Peer, a *chain.Announcement) node.Verdict {
-	began := time.Now()
-	checked, err := chain.CheckAnnouncement(d.p, a)
-	d.meter.check("announcement", began)
+// GossipBlock hears the brief of an announcement. It is passed on once it is
+// expanded.
+func (d *Daemon) GossipBlock(ctx context.Context, from node.Peer, b *chain.Brief) node.Verdict {
+	checked, err := d.expand(ctx, from, b)
 	if err != nil {
 		return d.refuse("block", err)
 	}
@@ -40,6 +39,7 @@ func (d *Daemon) GossipBlock(ctx context.Context, from node.Peer, a *chain.Annou
 		return p.Announced(now, from, checked)
 	})
 	if v == node.Accept {
+		a := checked.Announcement()
 		now := d.cfg.Clock()
 		d.meter.travel.Observe(max(0, now.Sub(time.Unix(int64(a.Header.Time), 0)).Seconds()))
 		d.chronicle.heard(chain.Time(now.UnixMilli()), a.Header, a.Coinbase.Height, a.IDs)
@@ -63,7 +63,7 @@ func (d *Daemon) refuse(what string, err error) node.Verdict {
 
 // refusal blames for what is false on every chain, and for nothing else.
 func refusal(err error) node.Verdict {
-	if chain.KindOf(err).Everywhere() {
+	if chain.KindOf(err).Everywhere() || errors.Is(err, errFalseBrief) {
 		return node.Reject
 	}
 	return node.Ignore

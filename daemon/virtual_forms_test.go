@@ -42,7 +42,7 @@ func measureForm(t *testing.T, size int) {
 	nodes, ears := v.ears()
 	var half, most []time.Duration
 	for i := range 5 {
-		a := &chain.Announcement{Coinbase: &chain.Coinbase{Height: uint64(i), Extra: make([]byte, 60)}, IDs: make([]chain.Hash, size/32)}
+		a := &chain.Announcement{Coinbase: &chain.Coinbase{Height: uint64(i), Extra: make([]byte, 60)}, IDs: make([]chain.Hash, size/len(chain.ShortID{}))}
 		start := time.Now()
 		if err := nodes[0].PublishBlock(a); err != nil {
 			t.Fatal(err)
@@ -90,7 +90,7 @@ func (v *virtual) ears() (nodes []*p2p.Network, ears []bystander) {
 // bystander passes on whatever it hears, and tells when it heard of a block.
 type bystander struct{ heard chan time.Time }
 
-func (b bystander) GossipBlock(context.Context, node.Peer, *chain.Announcement) node.Verdict {
+func (b bystander) GossipBlock(context.Context, node.Peer, *chain.Brief) node.Verdict {
 	b.heard <- time.Now()
 	return node.Accept
 }

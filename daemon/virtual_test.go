@@ -285,11 +285,11 @@ func TestVirtualAnnouncement(t *testing.T) {
 }
 
 // announce spreads a block, and tells how that compares with the shortest paths:
-// of its announcement, and of all of it, which nodes with cold pools need as well.
+// of its brief, and of all of it, which nodes with cold pools need as well.
 func (v *virtual) announce(pools string, txs []*chain.Tx) {
 	v.Helper()
 	b := chaintest.Block(v.p, v.nodes[0].tip(), chaintest.Plan{Gap: -1, Pay: chaintest.Address(0), Txs: txs})
-	size := len(b.Announce().Append(nil))
+	size := len(b.Announce().Brief().Bytes())
 	whole := size
 	if err := v.nodes[0].Backend.Work.Submit(v.Context(), b); err != nil {
 		v.Fatal(err)

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"container/heap"
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 
 	"cairn/chain"
@@ -123,6 +125,9 @@ func (p *Pool) Fees() chain.Amount { return p.fees }
 
 // Has tells whether the transaction waits here.
 func (p *Pool) Has(id chain.Hash) bool { return p.entries[id] != nil }
+
+// Held yields the ids of all that waits, in no order.
+func (p *Pool) Held() iter.Seq[chain.Hash] { return maps.Keys(p.entries) }
 
 // Entry is what the pool knows about one waiting transaction.
 type Entry struct {

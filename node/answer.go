@@ -16,7 +16,11 @@ func (n *Node) Answer(now chain.Time, _ Peer, q Request) (Answer, error) {
 		a.Hello = n.OurHello(now)
 	case WantHeaders:
 		a.Headers, err = n.headersAfter(q.Locator, q.Toward)
-	case WantBodies, WantTxs, WantAnnouncement:
+	case WantAnnouncement:
+		if a.Announcement = n.filling(q.IDs); a.Announcement == nil {
+			a.Load, err = n.complete(q.IDs)
+		}
+	case WantBodies, WantTxs:
 		a.Load, err = n.complete(q.IDs)
 		a.Index = q.Index
 	case WantPool:
@@ -25,6 +29,16 @@ func (n *Node) Answer(now chain.Time, _ Peer, q Request) (Answer, error) {
 		a.Txs = n.poolTxs(q.IDs)
 	}
 	return a, err
+}
+
+// filling is the announcement of a block that is passed on and not yet here.
+func (n *Node) filling(ids []chain.Hash) *chain.Announcement {
+	for _, id := range ids {
+		if part := n.partial[id]; part != nil {
+			return part.a.Announcement()
+		}
+	}
+	return nil
 }
 
 func (n *Node) poolTxs(ids []chain.Hash) (txs []*chain.Tx) {

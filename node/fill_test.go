@@ -91,6 +91,10 @@ func TestWhatThePoolLacksIsAskedFor(t *testing.T) {
 	if len(s.out.Ask) > 0 {
 		t.Errorf("asks again: %+v", s.out.Ask)
 	}
+	told, err := s.n.Answer(s.now, "other", node.Request{Want: node.WantAnnouncement, IDs: want.Request.IDs})
+	if err != nil || told.Announcement == nil || told.Announcement.Header.ID() != want.Request.IDs[0] {
+		t.Errorf("whoever it was passed on to hears %+v of it, %v", told, err)
+	}
 	s.given = append(s.given, s.blocks["a1"].ID())
 	s.fill("peer", "a1", txs[0], txs[2], txs[4])
 	s.tip("a1")

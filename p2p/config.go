@@ -19,7 +19,7 @@ import (
 // call Close.
 type Handler interface {
 	GossipTx(ctx context.Context, from node.Peer, tx *chain.Tx) node.Verdict
-	GossipBlock(ctx context.Context, from node.Peer, a *chain.Announcement) node.Verdict
+	GossipBlock(ctx context.Context, from node.Peer, b *chain.Brief) node.Verdict
 	// GossipTip hears a claim whose signature is right; from only passed it on.
 	GossipTip(ctx context.Context, from node.Peer, t node.TipClaim) node.Verdict
 	// Answer answers every request, a hello too. An error resets the stream.

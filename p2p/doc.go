@@ -1,6 +1,6 @@
 // Package p2p is what is said: gossip topics and request streams over libp2p.
 //
-// Transactions, block announcements and tip claims travel by gossipsub on three
+// Transactions, briefs of blocks and tip claims travel by gossipsub on three
 // topics, questions and answers on streams of their own. Every message is a type
 // of chain or node: this package encodes, frames, signs and moves it, and asks
 // its Handler what to make of it. All names carry the first digits of the

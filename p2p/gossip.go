@@ -35,9 +35,9 @@ const (
 // the score, squared.
 const neighbourWeight = -5
 
-// topic names a gossip topic of a network.
+// topic names a gossip topic of a network, and the version of what is said there.
 func topic(genesis chain.Hash, what string) string {
-	return "/cairn/" + genesis.String()[:8] + "/" + what + "/1"
+	return "/cairn/" + genesis.String()[:8] + "/" + what
 }
 
 // gossip is the three topics.
@@ -48,7 +48,7 @@ type gossip struct {
 
 func (n *Network) openGossip() error {
 	g := n.cfg.Genesis
-	names := []string{topic(g, "tx"), topic(g, "block"), topic(g, "tip")}
+	names := []string{topic(g, "tx/1"), topic(g, "block/2"), topic(g, "tip/1")}
 	n.topics = newTraffic(n.roster, names)
 	ps, err := pubsub.NewGossipSub(n.ctx, watchful{n.host, n.Blame}, n.gossipOptions(names)...)
 	if err != nil {
@@ -113,11 +113,11 @@ func (n *Network) hearTx(ctx context.Context, from peer.ID, data []byte) pubsub.
 }
 
 func (n *Network) hearBlock(ctx context.Context, from peer.ID, data []byte) pubsub.ValidationResult {
-	a, err := chain.DecodeAnnouncement(data)
+	b, err := chain.DecodeBrief(data)
 	if err != nil {
 		return pubsub.ValidationReject
 	}
-	return result(n.handler.GossipBlock(ctx, node.Peer(from), a))
+	return result(n.handler.GossipBlock(ctx, node.Peer(from), b))
 }
 
 // hearTip blames nobody for a claim that comes too soon: who passes it on cannot
@@ -150,9 +150,10 @@ func (n *Network) PublishTx(tx *chain.Tx) error {
 	return n.publish(n.gossip.tx, tx.Bytes())
 }
 
-// PublishBlock tells every peer of a block, as PublishTx does.
+// PublishBlock tells every peer of a block, as PublishTx does. What travels is the
+// announcement's brief.
 func (n *Network) PublishBlock(a *chain.Announcement) error {
-	return n.publish(n.gossip.block, a.Bytes())
+	return n.publish(n.gossip.block, a.Brief().Bytes())
 }
 
 // PublishTip tells every peer which tip we follow, as PublishTx does. The claim

@@ -43,7 +43,7 @@ type heard[T any] struct {
 // answer is empty.
 type ear struct {
 	txs          chan heard[*chain.Tx]
-	blocks       chan heard[*chain.Announcement]
+	blocks       chan heard[*chain.Brief]
 	tips         chan heard[node.TipClaim]
 	joined, left chan node.Peer
 
@@ -55,7 +55,7 @@ type ear struct {
 func newEar() *ear {
 	return &ear{
 		txs:    make(chan heard[*chain.Tx], 256),
-		blocks: make(chan heard[*chain.Announcement], 256),
+		blocks: make(chan heard[*chain.Brief], 256),
 		tips:   make(chan heard[node.TipClaim], 256),
 		joined: make(chan node.Peer, 256),
 		left:   make(chan node.Peer, 256),
@@ -85,8 +85,8 @@ func (e *ear) GossipTx(_ context.Context, from node.Peer, tx *chain.Tx) node.Ver
 	return verdict(from, string(tx.Memo))
 }
 
-func (e *ear) GossipBlock(_ context.Context, from node.Peer, a *chain.Announcement) node.Verdict {
-	e.blocks <- heard[*chain.Announcement]{from, a}
+func (e *ear) GossipBlock(_ context.Context, from node.Peer, b *chain.Brief) node.Verdict {
+	e.blocks <- heard[*chain.Brief]{from, b}
 	return node.Accept
 }
 

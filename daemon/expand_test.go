@@ -1,0 +1,89 @@
+package daemon_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"cairn/chain"
+	"cairn/chain/chaintest"
+	"cairn/node"
+)
+
+// A node hears the brief of a block whose payment it does not hold, from a peer
+// whose answers vary.
+func TestBriefsThatThePoolDoesNotExpand(t *testing.T) {
+	p := chain.Regtest()
+	secret := chaintest.Block(p, p.GenesisState(), chaintest.Plan{Pay: chaintest.Address(1), Txs: []*chain.Tx{pay(p, 0, 1000, 1)}})
+	other := chaintest.Block(p, p.GenesisState(), chaintest.Plan{Name: "another", Pay: chaintest.Address(3), Txs: []*chain.Tx{pay(p, 1, 1000, 1)}})
+	forged := secret.Announce().Brief()
+	forged.IDs[0][0] ^= 1
+	bent := secret.Announce()
+	bent.IDs = []chain.Hash{other.Announce().IDs[0]}
+	for name, c := range map[string]struct {
+		brief   *chain.Brief
+		answer  *chain.Announcement // nil: none
+		fault   error
+		verdict node.Verdict
+		follows bool // the whole block is fetched
+	}{
+		"true":                              {secret.Announce().Brief(), secret.Announce(), nil, node.Accept, true},
+		"no answer":                         {secret.Announce().Brief(), nil, nil, node.Ignore, true},
+		"a refusal":                         {secret.Announce().Brief(), nil, errors.New("not today"), node.Ignore, true},
+		"another block":                     {secret.Announce().Brief(), other.Announce(), nil, node.Reject, false},
+		"a brief of nothing":                {forged, secret.Announce(), nil, node.Reject, false},
+		"ids that do not match the root":    {bent.Brief(), bent, nil, node.Reject, false},
+		"a brief of other ids, a true list": {bent.Brief(), secret.Announce(), nil, node.Reject, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sender := &liar{}
+			a := begin(t, sender.between(config(t, p)))
+			sender.bend(func(_ context.Context, q node.Request, answer node.Answer) (node.Answer, error) {
+				switch q.Want {
+				case node.WantAnnouncement:
+					return node.Answer{Announcement: c.answer}, c.fault
+				case node.WantBodies:
+					answer.Blocks = []*chain.Block{secret}
+				case node.WantTxs:
+					answer.Txs = secret.Txs
+				}
+				return answer, nil
+			})
+			b := start(t, p, a)
+			linked(t, 1, a, b)
+			if v := b.GossipBlock(t.Context(), a.self, c.brief); v != c.verdict {
+				t.Errorf("verdict %v, want %v", v, c.verdict)
+			}
+			if sender.count(node.WantAnnouncement) != 1 {
+				t.Error("b did not ask once")
+			}
+			if c.follows {
+				until(t, "b has the block", func() bool { return b.tip().ID == secret.ID() })
+			}
+		})
+	}
+}
+
+// No peer is asked for a block that is here, and none without work.
+func TestBriefsThatCostNoQuestion(t *testing.T) {
+	p := chain.Regtest()
+	sender := &liar{}
+	a := begin(t, sender.between(config(t, p)))
+	b := start(t, p, a)
+	linked(t, 1, a, b)
+	a.submit(pay(p, 0, 1000, 1))
+	until(t, "both have the payment", func() bool { return b.Pool.Info().Count == 1 })
+	a.generate(1)
+	until(t, "b follows", sameTip(a, b))
+	block := chaintest.Block(p, p.GenesisState(), chaintest.Plan{Name: "idle", Txs: []*chain.Tx{pay(p, 2, 1000, 1)}})
+	limit, _ := p.Genesis.Header.Bits.Target()
+	for limit.Met(block.ID()) {
+		block.Header.Nonce++
+	}
+	if v := b.GossipBlock(t.Context(), a.self, block.Announce().Brief()); v != node.Reject {
+		t.Errorf("a block without work: verdict %v", v)
+	}
+	if n := sender.count(node.WantAnnouncement); n != 0 {
+		t.Errorf("asked %d times", n)
+	}
+}
