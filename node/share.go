@@ -12,6 +12,7 @@ import (
 const (
 	firstShare = MaxBodies
 	patience   = 2_000 // milliseconds that others wait for the first body missing, at the least
+	spared     = 5     // requests in vain before a peer rests: whoever lies is banned within so many
 	guess      = 2_500 // milliseconds that a body takes from a peer that has sent none yet
 )
 
@@ -79,7 +80,10 @@ func (n *Node) shrink(now chain.Time, name Peer) {
 	}
 	if p.share == 1 && p.rests <= now { // what was asked before it rests counts once
 		p.missed++
-		p.rests = now + backoff(p.missed)
+		p.rests = now + 1
+		if p.missed > spared {
+			p.rests = now + backoff(p.missed-spared)
+		}
 	}
 	p.share = max(p.share*3/4, 1)
 }
