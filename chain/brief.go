@@ -32,9 +32,9 @@ func (a *Announcement) Brief() *Brief {
 }
 
 // Expand finds the announcement among the ids of transactions at hand, or tells
-// that one is missing. Where two share a short id the guess may be wrong:
+// which positions are missing. Where two share a short id the guess may be wrong:
 // CheckAnnouncement tells.
-func (b *Brief) Expand(held []Hash) (*Announcement, bool) {
+func (b *Brief) Expand(held []Hash) (a *Announcement, missing []uint32) {
 	block := b.Header.ID()
 	names := make(map[ShortID]Hash, len(b.IDs))
 	for _, name := range b.IDs {
@@ -46,14 +46,17 @@ func (b *Brief) Expand(held []Hash) (*Announcement, bool) {
 			names[name] = id
 		}
 	}
-	a := &Announcement{Header: b.Header, Coinbase: b.Coinbase}
-	for _, name := range b.IDs {
+	a = &Announcement{Header: b.Header, Coinbase: b.Coinbase}
+	for i, name := range b.IDs {
 		if names[name] == (Hash{}) {
-			return nil, false
+			missing = append(missing, uint32(i))
 		}
 		a.IDs = append(a.IDs, names[name])
 	}
-	return a, true
+	if len(missing) > 0 {
+		return nil, missing
+	}
+	return a, nil
 }
 
 // Append appends the canonical encoding: header, coinbase, count, short ids.

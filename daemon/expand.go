@@ -17,6 +17,8 @@ import (
 const (
 	maxInquiries     = 16
 	maxInquiriesEach = 2 // of one sender
+
+	maxFew = 128 // transactions of a block that are asked for without their ids
 )
 
 // inquiries counts briefs that wait for their senders' answers.
@@ -78,7 +80,11 @@ func (d *Daemon) expand(ctx context.Context, from node.Peer, b *chain.Brief) (ch
 	if known { // before any work on its ids: their like can be made from every block that there is
 		return none, node.ErrKnown
 	}
-	if a, ok := b.Expand(held); ok {
+	a, missing := b.Expand(held)
+	if n := len(missing); n > 0 && n <= maxFew {
+		a, _ = b.Expand(append(held, d.few(ctx, from, b.Header.ID(), missing)...))
+	}
+	if a != nil {
 		if checked, err := d.checkAnnouncement(a); err == nil {
 			return checked, nil
 		}
@@ -110,15 +116,40 @@ func (d *Daemon) checkAnnouncement(a *chain.Announcement) (chain.CheckedAnnounce
 
 // announcement is what a peer says of a block; nil if it says nothing.
 func (d *Daemon) announcement(ctx context.Context, from node.Peer, block chain.Hash) (*chain.Announcement, error) {
+	a, err := d.askAside(ctx, from, node.Request{Want: node.WantAnnouncement, IDs: []chain.Hash{block}})
+	return a.Announcement, err
+}
+
+// few fetches the few transactions that a brief names and the pool lacks, which
+// is one question where the announcement would make it two. They wait in the pool
+// for their block; a failure means nothing, for the announcement is asked for then.
+func (d *Daemon) few(ctx context.Context, from node.Peer, block chain.Hash, missing []uint32) (ids []chain.Hash) {
+	a, err := d.askAside(ctx, from, node.Request{Want: node.WantTxs, IDs: []chain.Hash{block}, Index: missing})
+	if err != nil {
+		d.blameBreach(from, err)
+		return nil
+	}
+	checked, err := d.checkTxs(a.Txs)
+	if err != nil {
+		return nil
+	}
+	for _, tx := range checked {
+		ids = append(ids, tx.ID())
+		_, _ = d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Tx(now, from, tx) })
+	}
+	return ids
+}
+
+// askAside asks while gossip waits for the answer: nobody may make it wait much.
+func (d *Daemon) askAside(ctx context.Context, from node.Peer, q node.Request) (node.Answer, error) {
 	select {
 	case <-d.linked:
 	default:
-		return nil, errUnexpanded
+		return node.Answer{}, errUnexpanded
 	}
 	if !d.inquiries.enter(from) {
-		return nil, errUnexpanded
+		return node.Answer{}, errUnexpanded
 	}
 	defer d.inquiries.leave(from)
-	a, err := d.net.Ask(ctx, from, node.Request{Want: node.WantAnnouncement, IDs: []chain.Hash{block}})
-	return a.Announcement, err
+	return d.net.Ask(ctx, from, q)
 }

@@ -45,7 +45,9 @@ func TestBriefsThatThePoolDoesNotExpand(t *testing.T) {
 				case node.WantBodies:
 					answer.Blocks = []*chain.Block{secret}
 				case node.WantTxs:
-					answer.Txs = secret.Txs
+					if sender.count(node.WantAnnouncement) > 0 {
+						answer.Txs = secret.Txs
+					}
 				}
 				return answer, nil
 			})
