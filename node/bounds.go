@@ -2,18 +2,19 @@ package node
 
 // Bounds on what a node keeps for others. Each is named here and nowhere else.
 const (
-	window      = 2016     // heights of the tree that stay in memory
-	margin      = 288      // blocks' worth of work that a branch may lie behind the tip
-	maxLoose    = 128      // transactions whose coin is unknown
-	maxEntries  = 1 << 18  // blocks in the tree that are held in memory
-	maxAhead    = 1 << 15  // heights that headers of a heavier branch run ahead of its bodies
-	maxInHand   = 64 << 20 // bytes of bodies that wait for an earlier one
-	maxSide     = 1 << 30  // bytes of bodies off the best chain, stored since the start
-	maxInFlight = 128      // bodies asked for
-	maxAPeer    = 64       // bodies asked of one peer
-	maxClaims   = 256      // peers whose tip is remembered
-	maxReorgs   = 256      // reorganisations remembered
-	maxFates    = 10_000   // transactions that those undid
+	window       = 2016     // heights of the tree that stay in memory
+	margin       = 288      // blocks' worth of work that a branch may lie behind the tip
+	maxLoose     = 128      // transactions whose coin is unknown
+	maxEntries   = 1 << 18  // blocks in the tree that are held in memory
+	maxAhead     = 1 << 15  // heights that headers of a heavier branch run ahead of its bodies
+	maxInHand    = 64 << 20 // bytes of bodies that wait for an earlier one
+	maxSide      = 1 << 30  // bytes of bodies off the best chain, stored since the start
+	maxInFlight  = 128      // bodies asked for
+	severalTries = 3        // for the first body of a path before those behind it wait for it
+	maxAPeer     = 64       // bodies asked of one peer
+	maxClaims    = 256      // peers whose tip is remembered
+	maxReorgs    = 256      // reorganisations remembered
+	maxFates     = 10_000   // transactions that those undid
 
 	maxAside      = 256             // blocks without a parent, and as many whose time has not come
 	maxAsideBytes = 16 << 20        // bytes of either

@@ -166,7 +166,7 @@ func (n *Node) fetchPath(now chain.Time, path []*entry, out *Outcome) {
 		n.relieve(now, path[0])
 	}
 	var t turn
-	for i, e := range path[:min(len(path), maxInFlight)] {
+	for i, e := range path[:min(len(path), ahead(path))] {
 		soon := n.tree.bytes + (len(n.flight)+1)*n.p.MaxBlock
 		if len(n.flight) >= maxInFlight || i > 0 && soon > n.hand {
 			return
@@ -175,11 +175,21 @@ func (n *Node) fetchPath(now chain.Time, path []*entry, out *Outcome) {
 		if e.Status != Headed || e.body != nil || e.asked != 0 || e.retry > now {
 			continue
 		}
-		if p := n.server(now, e, &t); p != nil {
+		if p := n.server(e, &t); p != nil {
 			n.fly(now, e, p.name)
 			out.Ask = askBody(out.Ask, p.name, e.id())
 		}
 	}
+}
+
+// ahead is how far along a path bodies are asked for. Behind one that several tries
+// did not bring others are of no use yet: a heavy chain of headers without bodies
+// must not cost us requests for all of its blocks, again and again.
+func ahead(path []*entry) int {
+	if len(path) > 0 && path[0].tries > severalTries {
+		return 1
+	}
+	return maxInFlight
 }
 
 // askBody puts the id into the last request if it goes to the same peer and has
@@ -344,7 +354,7 @@ func (n *Node) lastCome(q Request) int {
 func (n *Node) miss(now chain.Time, from Peer, e *entry, w Want, out *Outcome) {
 	n.land(e)
 	delete(n.partial, e.id())
-	n.shrink(now, from)
+	n.shrink(from)
 	if w == WantTxs && from != Self {
 		n.fly(now, e, from)
 		out.Ask = askBody(out.Ask, from, e.id())
@@ -360,7 +370,7 @@ func (n *Node) miss(now chain.Time, from Peer, e *entry, w Want, out *Outcome) {
 func (n *Node) timeOut(now chain.Time) {
 	for _, e := range n.flight {
 		if now-e.asked > bodyWait {
-			n.shrink(now, e.server)
+			n.shrink(e.server)
 			n.land(e)
 			delete(n.partial, e.id())
 			e.tries++

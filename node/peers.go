@@ -30,8 +30,6 @@ type peer struct {
 	pause   chain.Time   // not asked for headers before
 	load    int          // bodies asked of it
 	share   int          // bodies asked of it, at the most
-	missed  int          // bodies in a row that it did not bring, since its share was down to one
-	rests   chain.Time   // not asked for bodies before
 	took    chain.Time   // how long a body took lately, in milliseconds; 0 if none came
 	reached uint64       // greatest height of the headers that it sent
 	pool    chain.Time   // when to look at its pool again
@@ -76,7 +74,7 @@ func (n *Node) Hello(now chain.Time, from Peer, h Hello) (Outcome, error) {
 		return Outcome{Verdict: Ignore, Why: ErrFull}, nil
 	}
 	p.direct, p.asked, p.idle, p.pause, p.reached = true, 0, 0, 0, 0
-	p.share, p.took, p.missed, p.rests = firstShare, 0, 0, 0
+	p.share, p.took = firstShare, 0
 	p.ahead = min(max(h.Time, 0), now+maxSkew) - now
 	p.claim.Counter = 0 // said to our face: no replay
 	p.ends = h.Ends

@@ -12,14 +12,13 @@ import (
 const (
 	firstShare = MaxBodies
 	patience   = 2_000 // milliseconds that others wait for the first body missing, at the least
-	spared     = 5     // requests in vain before a peer rests: whoever lies is banned within so many
 	guess      = 2_500 // milliseconds that a body takes from a peer that has sent none yet
 )
 
 // serves tells whether the peer may be asked for a body: it told us of the block or
 // claims at least as much work.
-func (p *peer) serves(now chain.Time, e *entry) bool {
-	return p.direct && p.load < p.share && p.rests <= now && (p.name == e.teller || p.claim.Work.Cmp(e.State.Work) >= 0)
+func (p *peer) serves(e *entry) bool {
+	return p.direct && p.load < p.share && (p.name == e.teller || p.claim.Work.Cmp(e.State.Work) >= 0)
 }
 
 // freer tells whether p would use less of its share than q, with one body more.
@@ -34,12 +33,12 @@ type turn struct {
 // server chooses whom to ask for a body, or nobody: the one whose turn it is; else
 // who uses the least of its share, before others who told us of the block; after
 // failures the next one.
-func (n *Node) server(now chain.Time, e *entry, t *turn) *peer {
-	if t.left > 0 && t.p.serves(now, e) && e.tries == 0 {
+func (n *Node) server(e *entry, t *turn) *peer {
+	if t.left > 0 && t.p.serves(e) && e.tries == 0 {
 		t.left--
 		return t.p
 	}
-	list := slices.DeleteFunc(n.direct(), func(p *peer) bool { return !p.serves(now, e) })
+	list := slices.DeleteFunc(n.direct(), func(p *peer) bool { return !p.serves(e) })
 	if len(list) == 0 {
 		return nil
 	}
@@ -62,7 +61,7 @@ func (n *Node) thank(now chain.Time, from Peer, e *entry) {
 	if p == nil || e.asked == 0 || e.server != from {
 		return
 	}
-	p.share, p.missed = min(p.share+1, maxAPeer), 0
+	p.share = min(p.share+1, maxAPeer)
 	took := now - e.asked
 	if p.took == 0 {
 		p.took = max(took, 1)
@@ -70,22 +69,11 @@ func (n *Node) thank(now chain.Time, from Peer, e *entry) {
 	p.took = max((3*p.took+took)/4, 1)
 }
 
-// shrink notes that a body did not come. Whoever has no share left to lose is asked
-// later each time: a heavy chain of headers without bodies must not cost us a
-// request for each of its blocks, again and again.
-func (n *Node) shrink(now chain.Time, name Peer) {
-	p := n.peers[name]
-	if p == nil {
-		return
+// shrink notes that a body did not come.
+func (n *Node) shrink(name Peer) {
+	if p := n.peers[name]; p != nil {
+		p.share = max(p.share*3/4, 1)
 	}
-	if p.share == 1 && p.rests <= now { // what was asked before it rests counts once
-		p.missed++
-		p.rests = now + 1
-		if p.missed > spared {
-			p.rests = now + backoff(p.missed-spared)
-		}
-	}
-	p.share = max(p.share*3/4, 1)
 }
 
 // relieve takes all bodies from a peer that keeps the rest waiting for the first of
@@ -97,7 +85,7 @@ func (n *Node) relieve(now chain.Time, first *entry) {
 		return
 	}
 	if !slices.ContainsFunc(n.direct(), func(p *peer) bool {
-		return p != slow && p.serves(now, first) && now-first.asked > max(patience, 2*p.usual())
+		return p != slow && p.serves(first) && now-first.asked > max(patience, 2*p.usual())
 	}) {
 		return
 	}
