@@ -112,7 +112,7 @@ func Plan(ctx context.Context, cfg Config) (*Lab, error) {
 	if err := l.clear(); err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(2 * cfg.Nodes)
+	ports, err := FreePorts(2 * cfg.Nodes)
 	if err != nil {
 		return nil, err
 	}

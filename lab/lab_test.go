@@ -61,7 +61,7 @@ func network(t *testing.T, l *Lab) *chain.Params {
 }
 
 func TestPortsAreDistinct(t *testing.T) {
-	ports, err := freePorts(40)
+	ports, err := FreePorts(40)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,16 +7,17 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"cairn/lab"
 	"cairn/rpc"
 )
 
@@ -101,13 +102,11 @@ func (p *peer) addr() string { return "/ip4/127.0.0.1/tcp/" + p.p2p }
 // freePort is a loopback port that was free a moment ago.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ports, err := lab.FreePorts(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	return strconv.Itoa(ports[0])
 }
 
 // logFile is beside the folder: what the node finds in it is its own.
