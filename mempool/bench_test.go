@@ -1,6 +1,7 @@
 package mempool_test
 
 import (
+	"runtime"
 	"sync"
 	"testing"
 
@@ -61,6 +62,32 @@ func BenchmarkAddToAFullPool(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkMemoryOfAFullPool tells what a pool costs that holds all the bytes it may.
+func BenchmarkMemoryOfAFullPool(b *testing.B) {
+	for b.Loop() {
+		before := held()
+		p := mempool.New(mempool.Config{})
+		for i, full := uint32(0), false; !full; i++ {
+			_, err := p.Add(0, pay(1000, 2, coin(i)), false)
+			if full = err != nil; full && chain.KindOf(err) != mempool.Full {
+				b.Fatal(err)
+			}
+		}
+		after := held()
+		b.ReportMetric(float64(after-before)/1e6, "MB-held")
+		b.ReportMetric(float64(p.Bytes())/1e6, "MB-encoded")
+		b.ReportMetric(float64(p.Len()), "transactions")
+	}
+}
+
+// held is what the heap holds, in bytes, after all else was swept away.
+func held() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // BenchmarkSelect fills a block of dev and one of main from 50,000.
