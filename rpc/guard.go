@@ -35,10 +35,10 @@ func (h hosts) allow(header string) bool {
 }
 
 // guard refuses what a foreign web page makes a browser send.
-func (s *Server) guard(next http.Handler) http.Handler {
+func (h hosts) guard(next http.Handler) http.Handler {
 	origin := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.hosts.allow(r.Host) {
+		if !h.allow(r.Host) {
 			refuse(w, http.StatusForbidden, "This node answers to its own address only: call localhost or 127.0.0.1, or listen with --rpc on the name that you use.")
 			return
 		}

@@ -156,17 +156,17 @@ func orDefault[T int | time.Duration](n, otherwise T) T {
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", health)
-	mux.Handle("/", s.guard(http.HandlerFunc(s.calls)))
-	mux.Handle("GET /{$}", s.guard(http.HandlerFunc(s.page)))
-	mux.Handle("GET /assets/", s.guard(http.HandlerFunc(s.page)))
+	mux.Handle("/", s.hosts.guard(http.HandlerFunc(s.calls)))
+	mux.Handle("GET /{$}", s.hosts.guard(http.HandlerFunc(s.page)))
+	mux.Handle("GET /assets/", s.hosts.guard(http.HandlerFunc(s.page)))
 	if s.backend.Events != nil {
-		mux.Handle(eventsPath, s.guard(http.HandlerFunc(s.events)))
+		mux.Handle(eventsPath, s.hosts.guard(http.HandlerFunc(s.events)))
 	}
 	if s.cfg.Metrics != nil {
-		mux.Handle("/metrics", s.guard(s.private(metrics.Handler(s.cfg.Metrics))))
+		mux.Handle("/metrics", s.hosts.guard(s.private(metrics.Handler(s.cfg.Metrics))))
 	}
 	for path, h := range s.cfg.Handle {
-		mux.Handle(path, s.guard(h))
+		mux.Handle(path, s.hosts.guard(h))
 	}
 	return s.patient(mux)
 }

@@ -25,7 +25,6 @@ import (
 	"cairn/miner"
 	"cairn/p2p"
 	"cairn/rpc"
-	"cairn/rpc/metrics"
 	"cairn/store"
 	"cairn/wallet"
 )
@@ -207,7 +206,7 @@ func showMetrics(w io.Writer, addr string, d *daemon.Daemon) (dark func(), err e
 	if addr == "" {
 		return func() {}, nil
 	}
-	s, err := metrics.Listen(addr, d.Metrics())
+	s, err := rpc.OpenMetrics(addr, d.Metrics())
 	if err != nil {
 		return nil, err
 	}
