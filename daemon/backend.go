@@ -260,9 +260,10 @@ func seconds(t chain.Time) rpc.Seconds { return rpc.Seconds(time.Duration(t) * t
 // Local is our own side.
 func (n network) Local() rpc.Local {
 	behind, _ := n.d.behind()
+	all := n.d.net.Traffic()
 	return rpc.Local{
 		ID: p2p.Name(n.d.net.ID()), Agent: n.d.cfg.Network.Agent, Listen: n.d.net.Addrs(),
-		Active: !n.d.off.Load(), Offset: seconds(behind),
+		Active: !n.d.off.Load(), Offset: seconds(behind), Sent: uint64(all.Out), Received: uint64(all.In),
 	}
 }
 

@@ -20,6 +20,7 @@ type flows struct {
 	*metrics.BandwidthCounter
 	mu    sync.Mutex
 	peers map[peer.ID]Traffic // guarded by mu; of those that are connected
+	all   Traffic             // guarded by mu; of those that are gone too
 }
 
 func newFlows() *flows {
@@ -45,6 +46,7 @@ func (s *flows) add(p peer.ID, more Traffic) {
 	defer s.mu.Unlock()
 	t := s.peers[p]
 	s.peers[p] = Traffic{t.In + more.In, t.Out + more.Out}
+	s.all = Traffic{s.all.In + more.In, s.all.Out + more.Out}
 }
 
 // with is what went to a peer and came from it.
@@ -59,6 +61,17 @@ func (s *flows) keep(here func(peer.ID) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	maps.DeleteFunc(s.peers, func(p peer.ID, _ Traffic) bool { return !here(p) })
+}
+
+// Traffic is what went over streams since the start, with peers that are gone
+// too. It is zero on a host that was handed in.
+func (n *Network) Traffic() Traffic {
+	if n.traffic == nil {
+		return Traffic{}
+	}
+	n.traffic.mu.Lock()
+	defer n.traffic.mu.Unlock()
+	return n.traffic.all
 }
 
 // ByProtocol is what went over streams, by the name of their protocol. It is

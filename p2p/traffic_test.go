@@ -14,6 +14,7 @@ func TestNothingIsKeptOfWhoIsGone(t *testing.T) {
 	a, b := begin(t, eager()), begin(t, eager())
 	link(t, a, b)
 	var gone []peer.ID
+	var went Traffic
 	for range 5 {
 		h := bare(t)
 		if err := h.Connect(context.WithoutCancel(t.Context()), infoOf(a.host)); err != nil {
@@ -21,6 +22,7 @@ func TestNothingIsKeptOfWhoIsGone(t *testing.T) {
 		}
 		p := h.ID()
 		eventually(t, "a has heard of it", func() bool { return a.traffic.with(p).In > 0 })
+		went.In += a.traffic.with(p).In
 		if err := h.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -39,6 +41,9 @@ func TestNothingIsKeptOfWhoIsGone(t *testing.T) {
 		}
 		return len(a.traffic.GetBandwidthByPeer()) <= 1
 	})
+	if all, here := a.Traffic(), a.Peers()[0]; all.In < went.In+here.In || all.Out <= here.Out {
+		t.Errorf("in all %+v, where %+v came from those who are gone and %+v is here", all, went, here)
+	}
 	if info := a.Peers(); len(info) != 1 || info[0].In == 0 || info[0].Out == 0 {
 		t.Errorf("of who is here: %+v", info)
 	}

@@ -60,6 +60,8 @@ type Local struct {
 	Listen []string // multiaddrs that peers can dial
 	Active bool
 	Offset Seconds // the peers' clocks minus ours, their median
+
+	Sent, Received uint64 // bytes since the start, of peers that are gone too
 }
 
 // Ban is one entry of listbanned. Times are seconds.

@@ -440,7 +440,7 @@ func (w wires) Peers() []Peer {
 func (w wires) Local() Local {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return Local{ID: "12D3KooWself", Agent: "cairn/1.2.3", Listen: []string{"/ip4/127.0.0.1/tcp/29421", "/dns4/example.org/tcp/1"}, Active: w.active, Offset: Seconds(2 * time.Second)}
+	return Local{ID: "12D3KooWself", Agent: "cairn/1.2.3", Listen: []string{"/ip4/127.0.0.1/tcp/29421", "/dns4/example.org/tcp/1"}, Active: w.active, Offset: Seconds(2 * time.Second), Sent: 7, Received: 5}
 }
 
 func (w wires) Connect(_ context.Context, address string) error {
