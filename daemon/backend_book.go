@@ -37,7 +37,10 @@ func (b book) Added() (list []rpc.AddedNode) {
 		here[p.Peer] = p
 	}
 	for _, w := range b.d.net.Wanted() {
-		a := rpc.AddedNode{Address: w.Addr, Connected: w.Connected}
+		a := rpc.AddedNode{Address: w.Addr, Connected: w.Connected, Reason: w.Why}
+		if !w.Rests.IsZero() {
+			a.Until = w.Rests.Unix()
+		}
 		if p, ok := here[w.Peer]; ok && w.Connected {
 			a.Addresses = []rpc.AddedAddress{{Address: p.Addr, Direction: direction(p.Inbound)}}
 		}

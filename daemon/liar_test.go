@@ -196,7 +196,10 @@ func TestLiarIsBanned(t *testing.T) {
 	bent := begin(t, crook.between(config(t, p)))
 	bent.generate(200)
 	crook.bend(lies(p)["other blocks"].only())
-	victim := start(t, p, bent)
+	victim := start(t, p)
+	if err := bent.Daemon.Network().Connect(t.Context(), victim.addr()); err != nil {
+		t.Fatal(err)
+	}
 	until(t, "the liar is blamed often enough", func() bool { return victim.faults.Load() >= 5 })
 	until(t, "and cut off", func() bool { return len(victim.peers()) == 0 })
 	list := victim.Bans.List()

@@ -61,24 +61,25 @@ func whom(text string) (id peer.ID, net netip.Prefix, err error) {
 }
 
 // hit is the ban that keeps a peer out, by its name or by its address, which may
-// be nil.
-func (b *bans) hit(p peer.ID, addr ma.Multiaddr) (ban Ban, hit bool) {
+// be nil. Whom a person named, only what a person said keeps out.
+func (b *bans) hit(p peer.ID, addr ma.Multiaddr, named bool) (ban Ban, hit bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.expire()
-	if ban, hit = b.peers[p]; hit || len(b.nets) == 0 {
-		return ban, hit
+	holds := func(ban Ban) bool { return ban.Why == "" || !named }
+	if ban, hit = b.peers[p]; hit && holds(ban) {
+		return ban, true
 	}
 	ip, ok := ipOf(addr)
 	if !ok {
-		return ban, false
+		return Ban{}, false
 	}
 	for net, ban := range b.nets {
-		if net.Contains(ip) {
+		if net.Contains(ip) && holds(ban) {
 			return ban, true
 		}
 	}
-	return ban, false
+	return Ban{}, false
 }
 
 func ipOf(addr ma.Multiaddr) (netip.Addr, bool) {
@@ -240,10 +241,12 @@ func (n *Network) Ban(who string, until time.Time) error {
 
 // Unban takes a ban back; ErrNoTarget or ErrNotBanned tell why not.
 func (n *Network) Unban(who string) error {
-	if err := n.bans.lift(who); err != nil {
+	p, notPeer := peer.Decode(who)
+	woken := notPeer == nil && n.gate.wake(p)
+	if err := n.bans.lift(who); err != nil && !(woken && errors.Is(err, ErrNotBanned)) {
 		return err
 	}
-	if p, err := peer.Decode(who); err == nil {
+	if notPeer == nil {
 		n.ledger.forgive(p)
 	}
 	n.saveBans()
@@ -274,7 +277,11 @@ func (n *Network) Blame(p node.Peer) {
 // punish bans a peer for what it did. Identities are free and addresses are not:
 // where a few peers were banned, the address is.
 func (n *Network) punish(p peer.ID, why string) {
-	if _, yet := n.bans.hit(p, nil); yet {
+	if n.gate.keeps(p) {
+		n.sendAway(p, why)
+		return
+	}
+	if _, yet := n.bans.hit(p, nil, false); yet {
 		return
 	}
 	now := time.Now()
@@ -292,6 +299,18 @@ func (n *Network) punish(p peer.ID, why string) {
 	n.cutBanned()
 }
 
+// sendAway cuts off a peer that somebody asked for by name, for a moment: it may be
+// the only way to the network, and whoever named it is told instead.
+func (n *Network) sendAway(p peer.ID, why string) {
+	until := time.Now().Add(n.cfg.Pace.Rest)
+	if !n.gate.sendAway(p, rest{until, why}) {
+		return
+	}
+	n.ledger.forgive(p) // or what it did before would cut it off at once when it comes back
+	n.log.Warn("a peer that was asked for by name breaks the rules: cutting it off for a moment", "peer", p, "why", why, "for", n.cfg.Pace.Rest)
+	n.cut(p)
+}
+
 // farAddress is an address that p speaks from; none if that is nearby, where many
 // nodes may share it.
 func (n *Network) farAddress(p peer.ID) netip.Addr {
@@ -306,7 +325,7 @@ func (n *Network) farAddress(p peer.ID) netip.Addr {
 // cutBanned closes every connection to those who are banned.
 func (n *Network) cutBanned() {
 	for _, c := range n.host.Network().Conns() {
-		if _, hit := n.bans.hit(c.RemotePeer(), c.RemoteMultiaddr()); hit {
+		if n.gate.banned(c.RemotePeer(), c.RemoteMultiaddr()) {
 			_ = c.Close()
 		}
 	}

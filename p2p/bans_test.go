@@ -47,7 +47,7 @@ func TestBansByNameAndByAddress(t *testing.T) {
 		{"other", "/ip6/::ffff:198.51.100.9/tcp/1", true},
 		{"other", "/dns4/example.org/tcp/1", false},
 	} {
-		if _, hit := b.hit(c.p, ma.StringCast(c.addr)); hit != c.hit {
+		if _, hit := b.hit(c.p, ma.StringCast(c.addr), false); hit != c.hit {
 			t.Errorf("%s at %s: kept out %v, want %v", c.p, c.addr, hit, c.hit)
 		}
 	}
@@ -75,7 +75,7 @@ func TestBansEndAndAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	id, _ := peer.Decode(somebody)
-	if _, hit := b.hit(id, nil); hit || len(b.list()) != 0 {
+	if _, hit := b.hit(id, nil, false); hit || len(b.list()) != 0 {
 		t.Error("a ban that is over still holds")
 	}
 	person := until(time.Minute)
@@ -178,7 +178,7 @@ func TestGarbageOnEveryStream(t *testing.T) {
 				connect(t, h, a)
 				eventually(t, "it is banned", func() bool {
 					send(t, h, a, p, garbage)
-					_, hit := a.bans.hit(h.ID(), nil)
+					_, hit := a.bans.hit(h.ID(), nil, false)
 					return hit
 				})
 				if n := len(a.Bans()); n != 1 {
@@ -214,7 +214,7 @@ func send(t *testing.T, h host.Host, to player, p protocol.ID, what []byte) {
 // did is what it is banned for.
 func TestNobodyIsBannedForItsNeighbours(t *testing.T) {
 	a, b := begin(t, eager()), begin(t, eager())
-	link(t, a, b)
+	link(t, b, a)
 	tell := func(s pubsub.PeerScoreSnapshot) {
 		a.inspect(map[peer.ID]*pubsub.PeerScoreSnapshot{b.host.ID(): &s})
 	}

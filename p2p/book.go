@@ -141,8 +141,9 @@ func (m *memory) still(addrs []string) {
 
 // hear notes an address that somebody told us of, if there is room for it. It must
 // be an IP address: of names one owner has as many as he likes, they tell nothing of
-// the range they lie in, and each would be looked up at his word.
-func (m *memory) hear(text string) (fresh bool) {
+// the range they lie in, and each would be looked up at his word. The teller is the
+// address that he speaks from, nil for the local network itself.
+func (m *memory) hear(text string, teller ma.Multiaddr) (fresh bool) {
 	if !m.told.Allow() {
 		return false
 	}
@@ -150,7 +151,7 @@ func (m *memory) hear(text string) (fresh bool) {
 	if err != nil {
 		return false
 	}
-	if _, ok := ipOf(p.addr); !ok {
+	if ip, ok := ipOf(p.addr); !ok || !credible(ip, teller) {
 		return false
 	}
 	m.mu.Lock()

@@ -51,7 +51,7 @@ func TestAMillionAddresses(t *testing.T) {
 	m := newMemory(Pace{}.orDefaults())
 	friend := at("/ip4/192.0.2.1/tcp/9421")
 	m.reached([]string{friend})
-	tell := func(i int) { m.hear(at("/ip4/%d.%d.%d.7/tcp/9421", 11+i>>16%100, i>>8&255, i&255)) }
+	tell := func(i int) { m.hear(at("/ip4/%d.%d.%d.7/tcp/9421", 11+i>>16%100, i>>8&255, i&255), nil) }
 	for i := range 1_000_000 {
 		tell(i)
 	}
@@ -61,7 +61,7 @@ func TestAMillionAddresses(t *testing.T) {
 		tell(i)
 	}
 	for i := range 1000 {
-		m.hear(at("/ip4/10.1.%d.%d/tcp/9421", i>>8, i&255))
+		m.hear(at("/ip4/10.1.%d.%d/tcp/9421", i>>8, i&255), nil)
 	}
 	if len(m.pages) > maxHearsay+1 || quick > maxHearsay+1 {
 		t.Errorf("%d addresses are kept, %d at first", len(m.pages), quick)
@@ -88,11 +88,11 @@ func TestAMillionAddresses(t *testing.T) {
 func TestHearsayNamesNoHosts(t *testing.T) {
 	m := newMemory(Pace{}.orDefaults())
 	for i, form := range []string{"/dns/n%d.example/tcp/9421", "/dns4/n%d.example/tcp/9421", "/dns6/n%d.example/udp/9421/quic-v1", "/dnsaddr/n%d.example"} {
-		if m.hear(at(form, i)) {
+		if m.hear(at(form, i), nil) {
 			t.Errorf("took up %s", form)
 		}
 	}
-	if !m.hear(at("/ip6/2001:db8::%d/tcp/9421", 1)) || len(m.pages) != 1 {
+	if !m.hear(at("/ip6/2001:db8::%d/tcp/9421", 1), nil) || len(m.pages) != 1 {
 		t.Errorf("%d addresses are kept", len(m.pages))
 	}
 }
@@ -102,12 +102,12 @@ func TestAddressesCostLittle(t *testing.T) {
 	m := newMemory(Pace{}.orDefaults())
 	addr := at("/ip4/11.1.1.1/tcp/9421")
 	for range 2 * maxHearsay { // the allowance is gone
-		m.hear(addr)
+		m.hear(addr, nil)
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range 100_000 {
-		m.hear(addr)
+		m.hear(addr, nil)
 	}
 	runtime.ReadMemStats(&after)
 	if n := after.Mallocs - before.Mallocs; n > 50_000 {
@@ -129,7 +129,7 @@ func mustJSON(t *testing.T, v any) []byte {
 func TestBookTriesTheBestFirst(t *testing.T) {
 	m := newMemory(Pace{Retry: time.Second, Far: 8 * time.Second})
 	good, heard := at("/ip4/192.0.2.1/tcp/1"), at("/ip4/192.0.2.2/tcp/1")
-	m.hear(heard)
+	m.hear(heard, nil)
 	m.reached([]string{good})
 	any := func(*page) bool { return true }
 	now := time.Now()

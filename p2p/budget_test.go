@@ -111,7 +111,7 @@ func TestKnockingOnAFullHouse(t *testing.T) {
 				_, _ = s.Write(pool)
 			}
 		}
-		_, hit := b.bans.hit(h.ID(), nil)
+		_, hit := b.bans.hit(h.ID(), nil, false)
 		return hit
 	})
 }

@@ -64,6 +64,7 @@ type Pace struct {
 	Settle   time.Duration // longest wait of a new peer for a place in the gossip mesh, before Joined; 3 s
 	Stranger time.Duration // until a peer without our protocol is cut; 5 s
 	Ban      time.Duration // how long a peer that was blamed too often is kept out; 1 h
+	Rest     time.Duration // how long a peer of Peers is kept out for that; 1 min
 	Claim    time.Duration // between two tip claims of one peer; 1 s
 	Wander   time.Duration // between two questions for the addresses of others; 1 min
 	Feel     time.Duration // between looks whether an address of the book still holds, when we have peers enough; 2 min
@@ -79,6 +80,7 @@ func (p Pace) orDefaults() Pace {
 	or(&p.Settle, 3*time.Second)
 	or(&p.Stranger, 5*time.Second)
 	or(&p.Ban, time.Hour)
+	or(&p.Rest, time.Minute)
 	or(&p.Claim, time.Second)
 	or(&p.Feel, 2*time.Minute)
 	or(&p.Wander, time.Minute)

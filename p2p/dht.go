@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/core/routing"
 	ma "github.com/multiformats/go-multiaddr"
 
 	"cairn/chain"
@@ -37,7 +38,7 @@ func (n *Network) openDHT() (err error) {
 	n.table, err = dht.New(watchful{n.host, n.Blame},
 		dht.ProtocolPrefix(dhtPrefix(n.cfg.Genesis)), dht.Mode(dht.ModeServer),
 		dht.DisableProviders(), dht.DisableValues(), dht.DisableAutoRefresh(),
-		dht.QueryFilter(n.hearOf),
+		dht.QueryFilter(n.isHere),
 	)
 	if err != nil {
 		return fmt.Errorf("p2p: distributed hash table: %w", err)
@@ -45,17 +46,35 @@ func (n *Network) openDHT() (err error) {
 	return nil
 }
 
-// hearOf hears of a peer during a walk, and tells whether to ask it: only
-// whoever is connected is asked.
-func (n *Network) hearOf(_ any, found peer.AddrInfo) bool {
+// isHere tells whether to ask a peer during a walk: only whoever is connected is
+// asked.
+func (n *Network) isHere(_ any, p peer.AddrInfo) bool {
+	return n.host.Network().Connectedness(p.ID) == network.Connected
+}
+
+// hearOfPeers hears of peers during a walk, until it is over.
+func (n *Network) hearOfPeers(walk <-chan *routing.QueryEvent) {
+	for e := range walk {
+		if e.Type != routing.PeerResponse {
+			continue
+		}
+		if cs := n.host.Network().ConnsToPeer(e.ID); len(cs) > 0 {
+			n.hearOf(e.Responses, cs[0].RemoteMultiaddr())
+		}
+	}
+}
+
+// hearOf hears of peers from somebody at an address.
+func (n *Network) hearOf(peers []*peer.AddrInfo, teller ma.Multiaddr) {
 	fresh := false
-	for _, a := range worthwhile(found.Addrs) {
-		fresh = n.memory.hear(full(a, found.ID)) || fresh
+	for _, found := range peers {
+		for _, a := range worthwhile(found.Addrs) {
+			fresh = n.memory.hear(full(a, found.ID), teller) || fresh
+		}
 	}
 	if fresh {
 		n.dialer.nudge()
 	}
-	return n.host.Network().Connectedness(found.ID) == network.Connected
 }
 
 // worthwhile are a peer's addresses out in the world or, if it names none, those
@@ -89,6 +108,10 @@ func (n *Network) wander() {
 func (n *Network) walk() {
 	ctx, cancel := context.WithTimeout(n.ctx, n.cfg.Pace.Whole)
 	defer cancel()
+	ctx, told := routing.RegisterForQueryEvents(ctx)
+	if !n.inside.run(func() { n.hearOfPeers(told) }) {
+		return
+	}
 	if _, err := n.table.GetClosestPeers(ctx, rand.Text()); err != nil && n.ctx.Err() == nil {
 		n.log.Debug("a walk through the table of peers failed", "error", err)
 	}

@@ -237,7 +237,7 @@ func (d *dialer) asked(p peer.ID) bool {
 
 // wanted expects mu to be held.
 func (d *dialer) wanted(t *target) bool {
-	return !t.busy && d.gate.welcome(t.id, t.addr) == nil && (t.id == "" || !d.roster.connected(t.id))
+	return !t.busy && d.gate.admit(t.id, t.addr, true) == nil && (t.id == "" || !d.roster.connected(t.id))
 }
 
 // pause is how long nothing is due. Peers come and go without a word to us, so
@@ -285,7 +285,7 @@ var ErrUnreached = errors.New("cannot be reached now")
 // given with its address is asked for it anew after a failure: it may have
 // become another.
 func (n *Network) reach(ctx context.Context, t target) (id peer.ID, err error) {
-	if err := n.gate.welcome(t.id, t.addr); err != nil {
+	if err := n.gate.admit(t.id, t.addr, t.page == ""); err != nil {
 		return t.id, err
 	}
 	ctx, cancel := n.bound(ctx, dialTimeout)
@@ -299,6 +299,15 @@ func (n *Network) reach(ctx context.Context, t target) (id peer.ID, err error) {
 	if id == n.host.ID() {
 		return id, fmt.Errorf("%s is this node itself", t.addr)
 	}
+	if t.page == "" && !n.gate.keeps(id) {
+		n.keep(id, true)
+		defer func() {
+			if err != nil {
+				n.keep(id, false)
+			}
+		}()
+	}
+	defer n.gate.calling(id, t.addr)()
 	// Without force libp2p's own back-off, of up to five minutes, is in the way.
 	err = n.host.Connect(network.WithForceDirectDial(ctx, "redial"), peer.AddrInfo{ID: id, Addrs: []ma.Multiaddr{t.addr}})
 	if err != nil && !t.named {

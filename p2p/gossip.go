@@ -31,6 +31,10 @@ const (
 	hearBelow    = -80
 )
 
+// believeNobody is a score that no peer has. Peers that tell of others when they
+// send us away would choose whom we dial; the book does.
+const believeNobody = 1e9
+
 // neighbourWeight is what each further peer at one address costs all of them in
 // the score, squared.
 const neighbourWeight = -5
@@ -188,7 +192,7 @@ func (n *Network) gossipOptions(names []string) []pubsub.Option {
 	quickly(&params)
 	scores := &pubsub.PeerScoreThresholds{
 		GossipThreshold: gossipBelow, PublishThreshold: publishBelow, GraylistThreshold: hearBelow,
-		OpportunisticGraftThreshold: 1,
+		OpportunisticGraftThreshold: 1, AcceptPXThreshold: believeNobody,
 	}
 	return []pubsub.Option{
 		pubsub.WithLogger(n.libp2pLog),

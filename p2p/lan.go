@@ -25,7 +25,7 @@ func (l lan) HandlePeerFound(found peer.AddrInfo) {
 	}
 	defer l.inside.leave()
 	for _, a := range found.Addrs[:min(len(found.Addrs), maxAddrsEach)] {
-		if l.memory.hear(full(a, found.ID)) {
+		if l.memory.hear(full(a, found.ID), nil) {
 			l.log.Debug("a peer is on the local network", "peer", found.ID, "addr", a)
 		}
 	}

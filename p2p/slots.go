@@ -96,3 +96,21 @@ func nearby(a netip.Addr) bool {
 	holds := func(p netip.Prefix) bool { return p.Contains(a) }
 	return slices.ContainsFunc(nearby4, holds) || slices.ContainsFunc(nearby6, holds)
 }
+
+// credible tells whether somebody who speaks from an address can know of another:
+// of what is nearby only who is there himself, or at a stranger's word we would
+// knock at every door of our user's own network. No teller is the local network.
+func credible(a netip.Addr, teller ma.Multiaddr) bool {
+	if !nearby(a) {
+		return a.IsGlobalUnicast() && !slices.ContainsFunc(nowhere4, func(p netip.Prefix) bool { return p.Contains(a) })
+	}
+	if teller == nil {
+		return true
+	}
+	from, ok := ipOf(teller)
+	shared := func(p netip.Prefix) bool { return p.Contains(a) && p.Contains(from) }
+	return ok && (slices.ContainsFunc(nearby4, shared) || slices.ContainsFunc(nearby6, shared))
+}
+
+// nowhere4 is what leads nowhere, or back to this machine (RFC 6890).
+var nowhere4 = prefixes("0.0.0.0/8", "240.0.0.0/4")

@@ -94,7 +94,7 @@ func TestFeelingForPeers(t *testing.T) {
 	a, b, c := begin(t, cfg), begin(t, eager()), begin(t, eager())
 	link(t, a, b)
 	heard := c.Addrs()[0]
-	if !a.memory.hear(heard) {
+	if !a.memory.hear(heard, nil) {
 		t.Fatal("no room in the book")
 	}
 	a.dialer.nudge()

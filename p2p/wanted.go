@@ -3,6 +3,7 @@ package p2p
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"cairn/node"
 )
@@ -12,6 +13,8 @@ type Wanted struct {
 	Addr      string    // its multiaddress, with the id if that was given
 	Peer      node.Peer // empty while nobody answered there whose id was not given
 	Connected bool      // and speaks our protocol
+	Rests     time.Time // it broke the rules and is kept out until then; zero if it is not
+	Why       string    // what it did
 }
 
 // Wanted lists the peers that we stay connected to if we can, in order of
@@ -21,7 +24,8 @@ func (n *Network) Wanted() []Wanted {
 	var all []Wanted
 	n.dialer.each(func(t *target) {
 		_, connected := here[t.id]
-		all = append(all, Wanted{Addr: t.key(), Peer: node.Peer(t.id), Connected: connected})
+		away := n.gate.sentAway(t.id)
+		all = append(all, Wanted{Addr: t.key(), Peer: node.Peer(t.id), Connected: connected, Rests: away.until, Why: away.why})
 	})
 	slices.SortFunc(all, func(a, b Wanted) int { return cmp.Compare(a.Addr, b.Addr) })
 	return all

@@ -16,7 +16,7 @@ func TestWantedPeersAreListedUpOrDown(t *testing.T) {
 
 	expect(t, a.joined, b.ID())
 	eventually(t, "a knows who answered", func() bool {
-		return slices.Equal(a.Wanted(), []Wanted{{Addr: nobody}, {bare, b.ID(), true}})
+		return slices.Equal(a.Wanted(), []Wanted{{Addr: nobody}, {Addr: bare, Peer: b.ID(), Connected: true}})
 	})
 	if list := b.Wanted(); len(list) != 0 {
 		t.Errorf("b was asked for nobody and wants %v", list)

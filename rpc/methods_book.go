@@ -47,7 +47,7 @@ func getAddedNodeInfo(c *call) (any, error) {
 	names := make([]string, len(added))
 	for i := range added {
 		a := &added[i]
-		a.Address, a.Addresses = Clean(a.Address), list(a.Addresses)
+		a.Address, a.Reason, a.Addresses = Clean(a.Address), Clean(a.Reason), list(a.Addresses)
 		names[i] = a.Address
 	}
 	if older && !full {

@@ -34,7 +34,9 @@ type Peer struct {
 type AddedNode struct {
 	Address   string         `json:"addednode"` // as it was asked for
 	Connected bool           `json:"connected"`
-	Addresses []AddedAddress `json:"addresses"` // one if it is connected
+	Addresses []AddedAddress `json:"addresses"`                // one if it is connected
+	Until     int64          `json:"kept_out_until,omitempty"` // it broke the rules and is let in again then, in seconds since 1970
+	Reason    string         `json:"reason,omitempty"`         // what it did
 }
 
 // AddedAddress is a connection to an AddedNode.

@@ -61,12 +61,19 @@ func TestStatus(t *testing.T) {
 func TestPeers(t *testing.T) {
 	f := tell(t)
 	f.always("getpeerinfo", []rpc.Peer{})
+	f.always("getaddednodeinfo", []rpc.AddedNode{})
 	f.run(t, "peers").wants(t, done, "no peers", "cairn peers add")
 	f.always("getpeerinfo", []rpc.Peer{
 		{ID: "12D3KooWone", Address: "/ip4/127.0.0.1/tcp/1", Agent: evil, Inbound: true, Tip: ref(id("tip")), Height: 41, Age: rpc.Seconds(3 * time.Second), Ping: rpc.Seconds(time.Millisecond)},
 		{ID: "12D3KooWtwo", Address: "/ip4/127.0.0.1/tcp/2", Agent: "cairn/2"},
 	})
+	f.always("getaddednodeinfo", []rpc.AddedNode{
+		{Address: "/ip4/127.0.0.1/tcp/2", Connected: true},
+		{Address: "/ip4/127.0.0.1/tcp/3", Until: time.Now().Add(time.Hour).Unix(), Reason: evil},
+		{Address: "/ip4/127.0.0.1/tcp/4"},
+	})
 	s := f.run(t, "peers")
+	s.wants(t, done, "asked for, and cut off for 59 min", "broke the rules", "not reached yet or lost: /ip4/127.0.0.1/tcp/4")
 	s.wants(t, done, "12D3KooWone  in   41      …"+id("tip").Short()+"  3.0 s ago  1 ms", `\x1b[2J`, "12D3KooWtwo  out  ?       ?")
 	s.printed(t)
 	if got := decode[[]rpc.Peer](t, f.run(t, "peers", "--json")); len(got) != 2 || got[0].Height != 41 {

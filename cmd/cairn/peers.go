@@ -49,7 +49,28 @@ func listPeers(cmd *cobra.Command, node *rpc.Client, _ []string) error {
 	if err != nil {
 		return err
 	}
-	return show(cmd, raw, func(out io.Writer) { sayPeers(out, peers) })
+	_, added, err := answer[[]rpc.AddedNode](cmd.Context(), node, "getaddednodeinfo")
+	if err != nil {
+		return err
+	}
+	return show(cmd, raw, func(out io.Writer) {
+		sayPeers(out, peers)
+		sayMissing(out, added)
+	})
+}
+
+// sayMissing tells of the peers that somebody asked for and that are not here.
+func sayMissing(out io.Writer, added []rpc.AddedNode) {
+	for _, a := range added {
+		switch {
+		case a.Connected:
+		case a.Until != 0:
+			left := time.Until(time.Unix(a.Until, 0))
+			fmt.Fprintf(out, "asked for, and cut off for %s because it broke the rules (%s): %s\n", span(max(left, time.Second)), rpc.Clean(a.Reason), rpc.Clean(a.Address))
+		default:
+			fmt.Fprintf(out, "asked for, and not reached yet or lost: %s\n", rpc.Clean(a.Address))
+		}
+	}
 }
 
 func sayPeers(out io.Writer, peers []rpc.Peer) {
