@@ -1,6 +1,10 @@
 package p2p
 
-import "time"
+import (
+	"time"
+
+	"golang.org/x/time/rate"
+)
 
 // Bounds on what we hold for others, and on what they make us do. Each is named
 // here and nowhere else; those on the chain's side stand in package node.
@@ -17,6 +21,16 @@ const (
 	maxFaults   = 5    // of one peer: with so many it is banned
 	maxBans     = 1024 // peers and address ranges that are kept out
 	maxBannedAt = 3    // peers at one address, after which the address is banned
+)
+
+// Places, and who gives up his for another.
+const (
+	maxConnsEach = 3                    // connections of one peer
+	spareShare   = 16                   // of so many who dialled us one is spared for each virtue
+	maxAreas     = 256                  // address ranges whose newcomers are counted
+	evictBurst   = 4                    // places that newcomers of one range take from others at once
+	evictRate    = rate.Limit(1.0 / 30) // and so many a second
+	evenRate     = rate.Limit(1.0 / 60) // a second; those that all newcomers take without our peers lying further apart then
 )
 
 // Streams, and the bytes that travel on them.

@@ -300,10 +300,10 @@ func (n *Network) reach(ctx context.Context, t target) (id peer.ID, err error) {
 		return id, fmt.Errorf("%s is this node itself", t.addr)
 	}
 	if t.page == "" && !n.gate.keeps(id) {
-		n.keep(id, true)
+		n.gate.keep(id, true)
 		defer func() {
 			if err != nil {
-				n.keep(id, false)
+				n.gate.keep(id, false)
 			}
 		}()
 	}

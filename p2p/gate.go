@@ -26,7 +26,7 @@ var (
 // before a connection stands; on a host that was made without it, it is asked
 // right after.
 type gate struct {
-	crowded func() bool // has nobody room who dials us
+	crowded func(peer.ID, ma.Multiaddr) bool // finds one who dials us no room
 	bans    *bans
 
 	mu      sync.Mutex
@@ -51,7 +51,7 @@ type call struct {
 
 func newGate() *gate {
 	return &gate{
-		crowded: func() bool { return false },
+		crowded: func(peer.ID, ma.Multiaddr) bool { return false },
 		blocked: map[peer.ID]bool{},
 		kept:    map[peer.ID]bool{},
 		rests:   map[peer.ID]rest{},
@@ -144,14 +144,6 @@ func (g *gate) called(p peer.ID, at ma.Multiaddr) error {
 	return nil
 }
 
-// room returns why an inbound connection of p may not stand, or nil.
-func (g *gate) room(p peer.ID) error {
-	if !g.keeps(p) && g.crowded() {
-		return ErrFull
-	}
-	return nil
-}
-
 // keeps tells whether p always finds room.
 func (g *gate) keeps(p peer.ID) bool {
 	g.mu.Lock()
@@ -213,7 +205,7 @@ func (g *gate) InterceptAccept(c network.ConnMultiaddrs) bool {
 
 // InterceptSecured implements connmgr.ConnectionGater.
 func (g *gate) InterceptSecured(d network.Direction, p peer.ID, c network.ConnMultiaddrs) bool {
-	return g.welcome(p, c.RemoteMultiaddr()) == nil && (d == network.DirOutbound || g.room(p) == nil)
+	return g.welcome(p, c.RemoteMultiaddr()) == nil && (d == network.DirOutbound || !g.crowded(p, c.RemoteMultiaddr()))
 }
 
 // InterceptUpgraded implements connmgr.ConnectionGater.

@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/connmgr"
 	"github.com/libp2p/go-libp2p/core/crypto/pb"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/metrics"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
-	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
@@ -33,18 +33,14 @@ func newHost(cfg Config, g *gate, bw metrics.Reporter) (host.Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("p2p: resource limits: %w", err)
 	}
-	// The gate is the bound on peers; the manager trims what several connections
-	// to one peer make of it.
-	conns, err := connmgr.NewConnManager(cfg.MaxPeers, cfg.MaxPeers+cfg.MaxPeers/4+2)
-	if err != nil {
-		return nil, fmt.Errorf("p2p: %w", err)
-	}
 	options := []libp2p.Option{
 		libp2p.Identity(cfg.Key),
 		libp2p.NoListenAddrs,
 		libp2p.UserAgent(cfg.Agent),
 		libp2p.ConnectionGater(g),
-		libp2p.ConnectionManager(conns),
+		// Places are ours to give (evict.go). libp2p's manager counts connections and
+		// trims the oldest: who opened several would push the others out.
+		libp2p.ConnectionManager(connmgr.NullConnMgr{}),
 		libp2p.ResourceManager(limits),
 		libp2p.BandwidthReporter(bw),
 		// With port reuse a second node would share our port and steal peers.
@@ -56,7 +52,7 @@ func newHost(cfg Config, g *gate, bw metrics.Reporter) (host.Host, error) {
 	options = append(options, reachability(cfg)...)
 	h, err := libp2p.New(options...)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("p2p: %w", err), limits.Close(), conns.Close())
+		return nil, errors.Join(fmt.Errorf("p2p: %w", err), limits.Close())
 	}
 	return h, nil
 }

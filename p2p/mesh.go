@@ -40,7 +40,6 @@ func (meshes) Join(string)                                          {}
 func (meshes) Leave(string)                                         {}
 func (meshes) Prune(peer.ID, string)                                {}
 func (meshes) ValidateMessage(*pubsub.Message)                      {}
-func (meshes) DeliverMessage(*pubsub.Message)                       {}
 func (meshes) RejectMessage(*pubsub.Message, string)                {}
 func (meshes) DuplicateMessage(*pubsub.Message)                     {}
 func (meshes) ThrottlePeer(peer.ID)                                 {}

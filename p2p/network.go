@@ -34,6 +34,7 @@ type Network struct {
 	traffic   *flows // nil on a host that was handed in
 
 	gate   *gate
+	door   *door
 	roster *roster
 	dialer *dialer
 	gossip gossip
@@ -133,6 +134,7 @@ func assemble(cfg Config, h Handler, on host.Host, g *gate) *Network {
 		cfg: cfg, host: on, handler: h, log: cfg.Logger, gate: g, bans: g.bans,
 		protocol: protocol.ID(syncProtocol(cfg.Genesis)),
 		key:      on.Peerstore().PrivKey(on.ID()),
+		door:     newDoor(),
 		claims:   &claims{every: cfg.Pace.Claim, from: map[peer.ID]*claimer{}},
 		ledger:   newLedger(),
 		served:   &places{taken: map[peer.ID]int{}},
@@ -148,11 +150,11 @@ func assemble(cfg Config, h Handler, on host.Host, g *gate) *Network {
 	n.slots = newSlots(cfg.MaxPeers)
 	n.dialer = &dialer{
 		pace: cfg.Pace, gate: g, roster: n.roster, book: n.memory, slots: n.slots,
-		dial: n.redial, keep: func(p peer.ID) { n.keep(p, true) },
+		dial: n.redial, keep: func(p peer.ID) { n.gate.keep(p, true) },
 		wake: make(chan struct{}, 1), targets: map[string]*target{},
 	}
 	n.dialer.felt = time.Now()
-	g.crowded = func() bool { return !n.slots.roomInbound(n.roster.tally(g.keeps)) }
+	g.crowded = n.turnedAway
 	return n
 }
 
@@ -306,7 +308,7 @@ func (n *Network) Disconnect(who string) error {
 	found := len(gone) > 0
 	for p := range ids {
 		found = n.roster.connected(p) || found
-		n.keep(p, false)
+		n.gate.keep(p, false)
 		n.memory.forget("/p2p/" + p.String())
 		n.cut(p)
 	}
@@ -338,16 +340,6 @@ func (n *Network) SetActive(on bool) {
 	}
 	for _, c := range n.host.Network().Conns() {
 		_ = c.Close()
-	}
-}
-
-// keep makes p find room although we have as many peers as allowed.
-func (n *Network) keep(p peer.ID, yes bool) {
-	n.gate.keep(p, yes)
-	if yes {
-		n.host.ConnManager().Protect(p, service)
-	} else {
-		n.host.ConnManager().Unprotect(p, service)
 	}
 }
 

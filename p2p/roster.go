@@ -32,6 +32,9 @@ type member struct {
 	doubt  time.Time       // since when it seems not to; zero if nothing is known
 	meshes map[string]bool // topics in whose mesh it is
 	joined bool            // speaks, and is in all meshes or waited long enough
+
+	placed    bool      // it has a place, and did not lose it to another
+	block, tx time.Time // when it last brought one that was new
 }
 
 // news is one call of Joined or Left.
@@ -44,10 +47,44 @@ func newRoster(settle time.Duration) *roster {
 	return &roster{settle: settle, wake: make(chan struct{}, 1), members: map[peer.ID]*member{}}
 }
 
-func (r *roster) opened(c network.Conn) {
+// opened notes a connection, and whether its peer has a place.
+func (r *roster) opened(c network.Conn, stays bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.add(c)
+	m := r.add(c)
+	m.placed = m.placed || stays
+}
+
+// leaves notes that p's place is another's now.
+func (r *roster) leaves(p peer.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.members[p]; m != nil {
+		m.placed = false
+	}
+}
+
+// links is how many connections of one who has a place are open.
+func (r *roster) links(p peer.ID) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.members[p]; m != nil && m.placed {
+		return len(m.conns)
+	}
+	return 0
+}
+
+// brought notes that p was the first to bring a block, or a transaction.
+func (r *roster) brought(p peer.ID, what string, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch m := r.members[p]; {
+	case m == nil:
+	case what == "block":
+		m.block = now
+	case what == "tx":
+		m.tx = now
+	}
 }
 
 // add expects mu to be held.
@@ -230,35 +267,31 @@ func (n *Network) watch() error {
 }
 
 func (n *Network) opened(_ network.Network, c network.Conn) {
-	p := c.RemotePeer()
-	why := n.gate.welcome(p, c.RemoteMultiaddr())
-	if why == nil && c.Stat().Direction == network.DirInbound && !n.roster.connected(p) {
-		why = n.gate.room(p)
-	}
-	n.roster.opened(c)
+	n.door.Lock()
+	why, loser := n.receive(c)
+	n.door.Unlock()
 	if why != nil {
 		_ = c.CloseWithError(network.ConnGated)
-		return
 	}
-	if c.Stat().Direction == network.DirOutbound {
-		n.host.ConnManager().Protect(p, ourChoice)
+	if loser != "" {
+		n.giveUp(loser)
 	}
-	n.makeRoom()
 }
 
-// ourChoice marks peers that we dialled: libp2p's own trimming spares them.
-const ourChoice = "cairn.choice"
-
-// makeRoom cuts whoever dialled us last when there are too many peers: somebody
-// came who was asked for by name.
-func (n *Network) makeRoom() {
-	if n.roster.tally(n.gate.keeps).all <= n.slots.all {
-		return
+// receive notes a connection, and tells why it may not stand, or who makes room for
+// it. It expects the door to be locked.
+func (n *Network) receive(c network.Conn) (why error, loser peer.ID) {
+	p := c.RemotePeer()
+	why = n.gate.welcome(p, c.RemoteMultiaddr())
+	if why == nil && c.Stat().Direction == network.DirInbound {
+		loser, why = n.seat(p, c.RemoteMultiaddr(), false)
 	}
-	if p := n.roster.youngest(n.gate.keeps); p != "" {
-		n.log.Debug("cutting a peer to make room", "peer", p)
-		n.inside.run(func() { n.cut(p) })
+	n.roster.opened(c, why == nil)
+	if why == nil && loser == "" {
+		loser = n.makeRoom()
 	}
+	n.roster.leaves(loser)
+	return why, loser
 }
 
 func (n *Network) closed(_ network.Network, c network.Conn) {
@@ -268,7 +301,6 @@ func (n *Network) closed(_ network.Network, c network.Conn) {
 		n.sayStranger(p)
 	}
 	if last {
-		n.host.ConnManager().Unprotect(p, ourChoice)
 		n.meters.drop(p)
 		n.dialer.lost(p, joined)
 	}

@@ -40,12 +40,15 @@ func (s slots) roomInbound(t tally) bool { return t.all < s.all && t.inbound < s
 // freeOutbound is how many more we may choose.
 func (s slots) freeOutbound(t tally) int { return min(s.outbound-len(t.spans), s.all-t.all) }
 
-// tally counts members; wanted tells of a peer whether it was asked for by name.
+// tally counts members that have a place; wanted tells of a peer whether it was asked for by name.
 func (r *roster) tally(wanted func(peer.ID) bool) (t tally) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t.all = len(r.members)
 	for p, m := range r.members {
+		if !m.placed {
+			continue
+		}
+		t.all++
 		switch {
 		case wanted(p):
 		case m.conns[0].Stat().Direction == network.DirInbound:
@@ -55,19 +58,6 @@ func (r *roster) tally(wanted func(peer.ID) bool) (t tally) {
 		}
 	}
 	return t
-}
-
-// youngest is the inbound peer that came last and was not asked for by name.
-func (r *roster) youngest(wanted func(peer.ID) bool) (last peer.ID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for p, m := range r.members {
-		if m.conns[0].Stat().Direction == network.DirInbound && !wanted(p) &&
-			(last == "" || m.since.After(r.members[last].since)) {
-			last = p
-		}
-	}
-	return last
 }
 
 // span is the range that an address lies in, as far as one owner is likely to

@@ -3,6 +3,7 @@ package p2p
 import (
 	"maps"
 	"sync"
+	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p/core/metrics"
@@ -119,6 +120,12 @@ func (t *traffic) RecvRPC(r *pubsub.RPC) { t.count(r, func(s *Traffic, n int64) 
 // SendRPC implements pubsub.RawTracer.
 func (t *traffic) SendRPC(r *pubsub.RPC, _ peer.ID) {
 	t.count(r, func(s *Traffic, n int64) { s.Out += n })
+}
+
+// DeliverMessage implements pubsub.RawTracer: the first to bring what we take is of
+// use to us.
+func (t *traffic) DeliverMessage(m *pubsub.Message) {
+	t.roster.brought(m.ReceivedFrom, t.short[m.GetTopic()], time.Now())
 }
 
 func (t *traffic) count(r *pubsub.RPC, add func(*Traffic, int64)) {
