@@ -45,23 +45,30 @@ func (b *Block) Leaves() []Hash {
 func DecodeBlock(b []byte) (*Block, error) { return decode(b, ReadBlock) }
 
 // ReadBlock reads one block.
-func ReadBlock(r *Reader) *Block {
+func ReadBlock(r *Reader) *Block { return readBlock(r, func([]byte) {}) }
+
+// readBlock calls each with the encoding of every transaction, the coinbase first.
+func readBlock(r *Reader, each func(tx []byte)) *Block {
 	b := &Block{Header: ReadHeader(r)}
 	n := r.Varint()
 	if r.err == nil && n == 0 {
 		r.Fail("a block without a coinbase")
 	}
+	from := r.b
 	b.Coinbase = ReadCoinbase(r)
 	if r.err != nil {
 		return b
 	}
+	each(r.since(from))
 	if n-1 > uint64(r.Left()/minTx) {
 		r.Fail("%d transactions announced, %d bytes left", n-1, r.Left())
 		return b
 	}
 	b.Txs = make([]*Tx, n-1)
 	for i := range b.Txs {
+		from = r.b
 		b.Txs[i] = ReadTx(r)
+		each(r.since(from))
 	}
 	return b
 }

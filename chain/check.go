@@ -1,6 +1,8 @@
 package chain
 
 import (
+	"slices"
+
 	"cairn/chain/schnorr"
 )
 
@@ -30,7 +32,10 @@ func (c CheckedTx) Fee() Amount { return c.fee }
 // context, signatures included: the more of them at once, the cheaper each. It
 // may run on any goroutine; a driver cuts what it has to check into one piece a
 // core. The error names the first transaction that breaks a rule.
-func CheckTxs(p *Params, txs []*Tx) ([]CheckedTx, error) {
+func CheckTxs(p *Params, txs []*Tx) ([]CheckedTx, error) { return CheckNamed(p, Names(txs)) }
+
+// CheckNamed is CheckTxs for transactions whose ids are known.
+func CheckNamed(p *Params, txs []NamedTx) ([]CheckedTx, error) {
 	out := make([]CheckedTx, 0, len(txs))
 	var first error
 	for _, t := range txs {
@@ -60,8 +65,8 @@ func CheckTx(p *Params, t *Tx) (CheckedTx, error) {
 }
 
 // describe checks all but the signatures.
-func describe(t *Tx) (CheckedTx, error) {
-	none := CheckedTx{}
+func describe(named NamedTx) (CheckedTx, error) {
+	t, none := named.tx, CheckedTx{}
 	if len(t.Inputs) == 0 {
 		return none, broken(NoInputs, "a transaction spends at least one coin")
 	}
@@ -82,7 +87,7 @@ func describe(t *Tx) (CheckedTx, error) {
 	if in < out {
 		return none, broken(BelowOut, "takes in %v, pays out %v", in, out)
 	}
-	return CheckedTx{tx: t, id: t.ID(), size: t.Size(), fee: in - out}, nil
+	return CheckedTx{tx: t, id: named.id, size: t.Size(), fee: in - out}, nil
 }
 
 func sumInputs(ins []Input) (sum Amount, err error) {
@@ -174,9 +179,10 @@ func checkCoinbase(cb *Coinbase) error {
 	return err
 }
 
-// CheckedBlock passed every rule that needs no context. Only CheckBlock makes
-// it, and Remembered for what our own store wrote after a check.
+// CheckedBlock passed every rule that needs no context. Only CheckBlock and
+// CheckBody make it, and Remembered for what our own store wrote after a check.
 type CheckedBlock struct {
+	raw   RawBlock // nil if it was not made from one
 	id    Hash
 	cbID  Hash
 	block *Block
@@ -192,6 +198,14 @@ func (b CheckedBlock) Header() Header { return b.block.Header }
 
 // Block is the block; it must not be changed.
 func (b CheckedBlock) Block() *Block { return b.block }
+
+// Raw is the block's encoding; it must not be changed.
+func (b CheckedBlock) Raw() RawBlock {
+	if b.raw != nil {
+		return b.raw
+	}
+	return b.block.Append(make([]byte, 0, b.size))
+}
 
 // Txs are the transactions behind the coinbase.
 func (b CheckedBlock) Txs() []CheckedTx { return b.txs }
@@ -212,7 +226,30 @@ func CheckBlock(p *Params, h Header, cb *Coinbase, txs []CheckedTx) (CheckedBloc
 	if err := CheckRoot(h, b.leaves()); err != nil {
 		return CheckedBlock{}, err
 	}
-	if err := checkCoinbase(cb); err != nil {
+	return b.checkRest(p)
+}
+
+// CheckBody is CheckBlock for a body, whose root is right. txs are its
+// transactions.
+func CheckBody(p *Params, body Body, txs []CheckedTx) (CheckedBlock, error) {
+	if err := CheckHeader(p, body.block.Header); err != nil {
+		return CheckedBlock{}, err
+	}
+	if !slices.EqualFunc(body.txs, txs, func(n NamedTx, c CheckedTx) bool { return n.id == c.id }) {
+		return CheckedBlock{}, broken(BadRoot, "these are the transactions of another block")
+	}
+	b := body.holding(txs)
+	return b.checkRest(p)
+}
+
+// holding is the body with its transactions in their checked form.
+func (b Body) holding(txs []CheckedTx) CheckedBlock {
+	return CheckedBlock{raw: b.raw, id: b.id, cbID: b.cbID, block: b.block, txs: txs, size: len(b.raw)}
+}
+
+// checkRest checks what stands in no transaction and not in the header.
+func (b CheckedBlock) checkRest(p *Params) (CheckedBlock, error) {
+	if err := checkCoinbase(b.block.Coinbase); err != nil {
 		return CheckedBlock{}, err
 	}
 	if b.size > p.MaxBlock {
@@ -303,22 +340,18 @@ func (b CheckedBlock) Announce() CheckedAnnouncement {
 // checked, without verifying a signature again. Header and merkle root are held
 // against the id, so whatever a disk changed is found. Only the store may call it.
 func Remembered(id Hash, raw []byte) (CheckedBlock, error) {
-	b, err := DecodeBlock(raw)
+	b, err := ReadBody(raw)
 	if err != nil {
 		return CheckedBlock{}, err
 	}
-	txs := make([]CheckedTx, len(b.Txs))
-	for i, t := range b.Txs {
+	if b.id != id {
+		return CheckedBlock{}, broken(BadRoot, "the header hashes to %v", b.id)
+	}
+	txs := make([]CheckedTx, len(b.txs))
+	for i, t := range b.txs {
 		if txs[i], err = describe(t); err != nil {
 			return CheckedBlock{}, err
 		}
 	}
-	c := assemble(b.Header, b.Coinbase, txs)
-	if c.id != id {
-		return CheckedBlock{}, broken(BadRoot, "the header hashes to %v", c.id)
-	}
-	if err := CheckRoot(c.Header(), c.leaves()); err != nil {
-		return CheckedBlock{}, err
-	}
-	return c, nil
+	return b.holding(txs), nil
 }

@@ -48,6 +48,12 @@ func (r *Reader) Take(n int) []byte {
 	return out
 }
 
+// since is what was read since what was left was from.
+func (r *Reader) since(from []byte) []byte { return from[: len(from)-len(r.b) : len(from)-len(r.b)] }
+
+// skip reads how many items of so many bytes follow, and leaves them out.
+func (r *Reader) skip(size int) { r.Take(r.Count(size) * size) }
+
 // Byte reads one byte.
 func (r *Reader) Byte() byte {
 	if b := r.Take(1); b != nil {

@@ -51,6 +51,26 @@ func FuzzDecodeBlock(f *testing.F)        { fuzz(f, "block") }
 func FuzzDecodeAnnouncement(f *testing.F) { fuzz(f, "announcement") }
 func FuzzDecodeBrief(f *testing.F)        { fuzz(f, "brief") }
 
+// Where a block ends is found without reading it, and is where reading it ends.
+func FuzzReadRawBlock(f *testing.F) {
+	for _, seed := range seeds(f, "block") {
+		f.Add(seed)
+		f.Add(append(bytes.Clone(seed), seed...))
+		f.Add(seed[:len(seed)/2])
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		skipped, read := chain.NewReader(raw), chain.NewReader(raw)
+		got := chain.ReadRawBlock(skipped)
+		block := chain.ReadBlock(read)
+		if read.Err() == nil && (skipped.Err() != nil || !bytes.Equal(got, block.Bytes()) || skipped.Left() != read.Left()) {
+			t.Errorf("%x ends with %d bytes left, read with %d: %v", raw, skipped.Left(), read.Left(), skipped.Err())
+		}
+		if err := skipped.Err(); err != nil && chain.KindOf(err) != chain.Malformed {
+			t.Errorf("%x: %v", raw, err)
+		}
+	})
+}
+
 // allocated is how many bytes f takes from the heap.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats

@@ -106,6 +106,7 @@ func TestRememberedIsWhatWasChecked(t *testing.T) {
 		}
 	}
 	b.Txs[0].Outputs = nil
+	b = chaintest.Seal(chaintest.Easy(), b)
 	if _, err := chain.Remembered(b.ID(), b.Bytes()); chain.KindOf(err) != chain.NoOutputs {
 		t.Errorf("a block that was never checked: %v", err)
 	}

@@ -11,31 +11,33 @@ import (
 
 // A verdict on a body: the block in its checked form, or the rule that it breaks.
 type checkedBody struct {
+	id    chain.Hash
 	block chain.CheckedBlock
 	err   error
 }
 
-// checkBodies checks blocks, whose roots are right, all their signatures together
-// on all cores. An error is no block's fault.
-func (d *Daemon) checkBodies(ctx context.Context, blocks []*chain.Block) ([]checkedBody, error) {
-	var all []*chain.Tx
-	for _, b := range blocks {
-		all = append(all, b.Txs...)
+// checkBodies checks blocks, all their signatures together on all cores. An error is
+// no block's fault.
+func (d *Daemon) checkBodies(ctx context.Context, bodies []chain.Body) ([]checkedBody, error) {
+	var all []chain.NamedTx
+	for _, b := range bodies {
+		all = append(all, b.Txs()...)
 	}
 	known, err := d.recall(ctx, all)
 	if err != nil {
 		return nil, err
 	}
 	whole := d.checkStrangers(all, known) == nil
-	out := make([]checkedBody, len(blocks))
-	for i, b := range blocks {
-		mine := known[:len(b.Txs)]
-		known = known[len(b.Txs):]
+	out := make([]checkedBody, len(bodies))
+	for i, b := range bodies {
+		out[i].id = b.ID()
+		mine := known[:len(b.Txs())]
+		known = known[len(b.Txs()):]
 		if !whole { // some block breaks a rule: which?
-			out[i].err = d.checkStrangers(b.Txs, mine)
+			out[i].err = d.checkStrangers(b.Txs(), mine)
 		}
 		if out[i].err == nil {
-			out[i].block, out[i].err = chain.CheckBlock(d.p, b.Header, b.Coinbase, mine)
+			out[i].block, out[i].err = chain.CheckBody(d.p, b, mine)
 		}
 	}
 	return out, nil
@@ -43,16 +45,12 @@ func (d *Daemon) checkBodies(ctx context.Context, blocks []*chain.Block) ([]chec
 
 // recall finds the checked forms of transactions in the pool: no signature is
 // verified twice. Those that are not there stay zero.
-func (d *Daemon) recall(ctx context.Context, txs []*chain.Tx) ([]chain.CheckedTx, error) {
-	ids := make([]chain.Hash, len(txs))
-	for i, t := range txs {
-		ids[i] = t.ID()
-	}
+func (d *Daemon) recall(ctx context.Context, txs []chain.NamedTx) ([]chain.CheckedTx, error) {
 	checked := make([]chain.CheckedTx, len(txs))
 	err := d.loop.look(ctx, func(chain.Time) {
 		pool := d.loop.node.Mempool()
-		for i, id := range ids {
-			if e, ok := pool.Get(id); ok {
+		for i, t := range txs {
+			if e, ok := pool.Get(t.ID()); ok {
 				checked[i] = e.Tx
 			}
 		}
@@ -61,15 +59,15 @@ func (d *Daemon) recall(ctx context.Context, txs []*chain.Tx) ([]chain.CheckedTx
 }
 
 // checkStrangers fills in what recall left zero.
-func (d *Daemon) checkStrangers(txs []*chain.Tx, known []chain.CheckedTx) error {
-	var strangers []*chain.Tx
+func (d *Daemon) checkStrangers(txs []chain.NamedTx, known []chain.CheckedTx) error {
+	var strangers []chain.NamedTx
 	var at []int
 	for i, t := range txs {
 		if known[i].Tx() == nil {
 			strangers, at = append(strangers, t), append(at, i)
 		}
 	}
-	checked, err := d.checkTxs(strangers)
+	checked, err := d.checkNamed(strangers)
 	if err != nil {
 		return err
 	}
@@ -89,6 +87,10 @@ const leastPiece = 16
 
 // checkTxs checks transactions in one piece a core.
 func (d *Daemon) checkTxs(txs []*chain.Tx) ([]chain.CheckedTx, error) {
+	return d.checkNamed(chain.Names(txs))
+}
+
+func (d *Daemon) checkNamed(txs []chain.NamedTx) ([]chain.CheckedTx, error) {
 	cores := runtime.GOMAXPROCS(0)
 	size := max(leastPiece, (len(txs)+cores-1)/cores)
 	checked := make([]chain.CheckedTx, len(txs))
@@ -96,7 +98,7 @@ func (d *Daemon) checkTxs(txs []*chain.Tx) ([]chain.CheckedTx, error) {
 	for i := 0; i < len(txs); i += size {
 		end := min(i+size, len(txs))
 		g.Go(func() error {
-			part, err := chain.CheckTxs(d.p, txs[i:end])
+			part, err := chain.CheckNamed(d.p, txs[i:end])
 			copy(checked[i:], part)
 			return err
 		})

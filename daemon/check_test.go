@@ -83,7 +83,7 @@ func serving(p *chain.Params, end chain.State, blocks []*chain.Block) func(conte
 			for _, id := range q.IDs {
 				for _, b := range blocks {
 					if b.ID() == id {
-						a.Blocks = append(a.Blocks, b)
+						a.Blocks = append(a.Blocks, b.Bytes())
 					}
 				}
 			}

@@ -25,6 +25,7 @@ import (
 // the loop's commits.
 type Store interface {
 	node.Store
+	BodyBytes(chain.Hash) ([]byte, error) // a body's encoding; of a complete entry, else node.ErrUnknown
 	Reader() (*store.Reader, error)
 	Get(name string) (value []byte, ok bool, err error)
 	Put(name string, value []byte) error

@@ -43,7 +43,7 @@ func TestBriefsThatThePoolDoesNotExpand(t *testing.T) {
 				case node.WantAnnouncement:
 					return node.Answer{Announcement: c.answer}, c.fault
 				case node.WantBodies:
-					answer.Blocks = []*chain.Block{secret}
+					answer.Blocks = []chain.RawBlock{secret.Bytes()}
 				case node.WantTxs:
 					if sender.count(node.WantAnnouncement) > 0 {
 						answer.Txs = secret.Txs

@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -94,15 +95,20 @@ func lies(p *chain.Params) map[string]lie {
 	other := chaintest.Block(p, p.GenesisState(), chaintest.Plan{Name: "another", Pay: chaintest.Address(3)})
 	return map[string]lie{
 		"other blocks": {node.WantBodies, func(_ context.Context, _ node.Request, a node.Answer) (node.Answer, error) {
-			a.Blocks[0] = other
+			a.Blocks[0] = other.Bytes()
 			return a, nil
 		}, true},
 		"other transactions under the header": {node.WantBodies, func(_ context.Context, _ node.Request, a node.Answer) (node.Answer, error) {
-			bent := *a.Blocks[0]
-			cb := *bent.Coinbase
-			cb.Memo = []byte("bent")
-			bent.Coinbase = &cb
-			a.Blocks[0] = &bent
+			bent, err := chain.DecodeBlock(a.Blocks[0])
+			if err == nil {
+				bent.Coinbase.Memo = []byte("bent")
+				a.Blocks[0] = bent.Bytes()
+			}
+			return a, err
+		}, true},
+		"a block that cannot be read": {node.WantBodies, func(_ context.Context, _ node.Request, a node.Answer) (node.Answer, error) {
+			a.Blocks[0] = slices.Clone(a.Blocks[0])
+			a.Blocks[0][chain.HeaderSize+1]++ // the coinbase's version
 			return a, nil
 		}, true},
 		"the same block twice": {node.WantBodies, func(_ context.Context, q node.Request, a node.Answer) (node.Answer, error) {

@@ -45,11 +45,12 @@ func (d *Daemon) found(ctx context.Context, b *chain.Block) error {
 // submit takes a block made here, by the same door as anyone's, and tells the
 // peers.
 func (d *Daemon) submit(ctx context.Context, b *chain.Block) error {
-	txs, err := d.recall(ctx, b.Txs)
+	named := chain.Names(b.Txs)
+	txs, err := d.recall(ctx, named)
 	if err != nil {
 		return err
 	}
-	if err := d.checkStrangers(b.Txs, txs); err != nil {
+	if err := d.checkStrangers(named, txs); err != nil {
 		return err
 	}
 	checked, err := chain.CheckBlock(d.p, b.Header, b.Coinbase, txs)

@@ -95,13 +95,16 @@ func (d *Daemon) Answer(ctx context.Context, from node.Peer, q node.Request) (no
 	if err != nil {
 		return node.Answer{}, err
 	}
-	a.Fill(q.Want, bodies)
+	if err := a.Fill(q.Want, bodies); err != nil {
+		d.fail(err)
+		return node.Answer{}, err
+	}
 	return a, nil
 }
 
 // load reads bodies until an answer is full, but for those of blocks that were
 // condemned meanwhile.
-func (d *Daemon) load(ctx context.Context, ids []chain.Hash) (bodies []*chain.Block, err error) {
+func (d *Daemon) load(ctx context.Context, ids []chain.Hash) (bodies []chain.RawBlock, err error) {
 	select {
 	case d.loads <- struct{}{}:
 	case <-ctx.Done():
@@ -113,7 +116,7 @@ func (d *Daemon) load(ctx context.Context, ids []chain.Hash) (bodies []*chain.Bl
 		if size >= node.MaxBodyBytes {
 			break
 		}
-		b, err := d.cfg.Store.Body(id)
+		raw, err := d.cfg.Store.BodyBytes(id)
 		if errors.Is(err, node.ErrUnknown) {
 			continue
 		}
@@ -121,8 +124,8 @@ func (d *Daemon) load(ctx context.Context, ids []chain.Hash) (bodies []*chain.Bl
 			d.fail(err)
 			return nil, err
 		}
-		bodies = append(bodies, b.Block())
-		size += b.Size()
+		bodies = append(bodies, raw)
+		size += len(raw)
 	}
 	return bodies, ctx.Err()
 }
@@ -271,24 +274,9 @@ type wrongBodies struct {
 
 // feedBodies checks blocks and hands them over together. What is missing or wrong
 // counts as failed.
-func (d *Daemon) feedBodies(a node.Ask, blocks []*chain.Block) error {
-	missing := slices.Clone(a.Request.IDs)
-	var wrong error
-	for i, b := range blocks {
-		id := b.ID()
-		at := slices.Index(missing, id)
-		if at < 0 {
-			wrong = errUnasked
-		} else {
-			wrong = chain.CheckRoot(b.Header, b.Leaves())
-		}
-		if wrong != nil {
-			blocks = blocks[:i]
-			break
-		}
-		missing = slices.Delete(missing, at, at+1)
-	}
-	if err := d.takeBodies(a.From, blocks); err != nil {
+func (d *Daemon) feedBodies(a node.Ask, blocks []chain.RawBlock) error {
+	bodies, missing, wrong := open(a.Request.IDs, blocks)
+	if err := d.takeBodies(a.From, bodies); err != nil {
 		return err
 	}
 	switch {
@@ -300,35 +288,53 @@ func (d *Daemon) feedBodies(a node.Ask, blocks []*chain.Block) error {
 	return nil
 }
 
-// takeBodies checks blocks whose roots are right, in its turn, and hands them
-// over.
-func (d *Daemon) takeBodies(from node.Peer, blocks []*chain.Block) error {
-	bodies, err := d.inTurn(blocks)
+// open reads the blocks of an answer up to the first that is wrong, and tells which
+// of those asked for are missing.
+func open(asked []chain.Hash, blocks []chain.RawBlock) (bodies []chain.Body, missing []chain.Hash, wrong error) {
+	missing = slices.Clone(asked)
+	for _, raw := range blocks {
+		at := slices.Index(missing, raw.ID())
+		if at < 0 {
+			return bodies, missing, errUnasked
+		}
+		b, err := chain.ReadBody(raw)
+		if err != nil {
+			return bodies, missing, err
+		}
+		bodies = append(bodies, b)
+		missing = slices.Delete(missing, at, at+1)
+	}
+	return bodies, missing, nil
+}
+
+// takeBodies checks blocks, in its turn, and hands them over.
+func (d *Daemon) takeBodies(from node.Peer, bodies []chain.Body) error {
+	blocks, err := d.inTurn(bodies)
 	if err != nil {
 		return err
 	}
-	for len(bodies) > 0 {
-		out, n, err := d.takeSome(from, blocks, bodies)
+	for len(blocks) > 0 {
+		out, n, err := d.takeSome(from, blocks)
 		if err != nil {
 			return err
 		}
 		d.judge(from, out)
-		blocks, bodies = blocks[n:], bodies[n:]
+		blocks = blocks[n:]
 	}
 	return nil
 }
 
 // takeSome hands over the first bodies that are sound, or the first that is not:
 // a false block is remembered as such once what it builds on is stored.
-func (d *Daemon) takeSome(from node.Peer, blocks []*chain.Block, bodies []checkedBody) (out node.Outcome, n int, err error) {
+func (d *Daemon) takeSome(from node.Peer, blocks []checkedBody) (out node.Outcome, n int, err error) {
 	var sound []chain.CheckedBlock
-	for n < len(bodies) && bodies[n].err == nil {
-		sound = append(sound, bodies[n].block)
+	for n < len(blocks) && blocks[n].err == nil {
+		sound = append(sound, blocks[n].block)
 		n++
 	}
 	if n == 0 {
 		out, err = d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) {
-			return p.Broken(now, from, blocks[0].ID(), bodies[0].err)
+			return p.Broken(now, from, blocks[0].id, blocks[0].err)
 		})
 		return out, 1, err
 	}
@@ -350,7 +356,7 @@ func (d *Daemon) note(blocks []chain.CheckedBlock) {
 
 // inTurn checks the bodies of one answer while others wait: blocks that came
 // first are wanted first.
-func (d *Daemon) inTurn(blocks []*chain.Block) ([]checkedBody, error) {
+func (d *Daemon) inTurn(bodies []chain.Body) ([]checkedBody, error) {
 	select {
 	case d.checks <- struct{}{}:
 	case <-d.life.Done():
@@ -358,7 +364,7 @@ func (d *Daemon) inTurn(blocks []*chain.Block) ([]checkedBody, error) {
 	}
 	defer func() { <-d.checks }()
 	defer d.meter.check("bodies", time.Now())
-	return d.checkBodies(d.life, blocks)
+	return d.checkBodies(d.life, bodies)
 }
 
 // feedTxs hands over the transactions that an announced block lacked here.
@@ -366,13 +372,14 @@ func (d *Daemon) feedTxs(a node.Ask, txs []*chain.Tx) error {
 	if len(txs) < len(a.Expect) {
 		return errShort
 	}
+	named := chain.Names(txs)
 	for i, id := range a.Expect {
-		if txs[i].ID() != id {
+		if named[i].ID() != id {
 			return d.blame(a.From, errUnasked)
 		}
 	}
 	block := a.Request.IDs[0]
-	checked, err := d.checkTxs(txs)
+	checked, err := d.checkNamed(named)
 	_, fault := d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) {
 		if err != nil {
 			return p.Broken(now, a.From, block, err)

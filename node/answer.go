@@ -1,6 +1,7 @@
 package node
 
 import (
+	"fmt"
 	"slices"
 
 	"cairn/chain"
@@ -56,21 +57,32 @@ func (n *Node) poolTxs(ids []chain.Hash) (txs []*chain.Tx) {
 	return txs
 }
 
-// Fill puts the bodies that Load named, in its order, into the answer.
-func (a *Answer) Fill(w Want, bodies []*chain.Block) {
-	switch w {
-	case WantBodies:
+// Fill puts the bodies that Load named, in its order, into the answer, or what was
+// wanted of the first. An error is the store's.
+func (a *Answer) Fill(w Want, bodies []chain.RawBlock) error {
+	if w == WantBodies || len(bodies) == 0 {
 		a.Blocks = bodies
+		return nil
+	}
+	b, err := chain.DecodeBlock(bodies[0])
+	if err != nil {
+		return fmt.Errorf("read block %v: %v", bodies[0].ID(), err) //nolint:errorlint // a broken rule would be a peer's
+	}
+	switch w {
 	case WantAnnouncement:
-		if len(bodies) > 0 {
-			a.Announcement = bodies[0].Announce()
-		}
+		a.Announcement = b.Announce()
 	case WantTxs:
-		for k, i := range a.Index {
-			rising := k == 0 || a.Index[k-1] < i // or a short request would buy a long answer
-			if rising && len(bodies) > 0 && uint64(i) < uint64(len(bodies[0].Txs)) {
-				a.Txs = append(a.Txs, bodies[0].Txs[i])
-			}
+		a.pick(b)
+	}
+	return nil
+}
+
+// pick takes the transactions at Index.
+func (a *Answer) pick(b *chain.Block) {
+	for k, i := range a.Index {
+		rising := k == 0 || a.Index[k-1] < i // or a short request would buy a long answer
+		if rising && uint64(i) < uint64(len(b.Txs)) {
+			a.Txs = append(a.Txs, b.Txs[i])
 		}
 	}
 }

@@ -275,13 +275,20 @@ func TestAnswersFromAPoolAndABlock(t *testing.T) {
 	if a, err = s.n.Answer(s.now, "peer", q); err != nil {
 		t.Fatal(err)
 	}
-	a.Fill(q.Want, []*chain.Block{s.blocks["a1"].Block()})
+	if err := a.Fill(q.Want, []chain.RawBlock{s.blocks["a1"].Raw()}); err != nil {
+		t.Fatal(err)
+	}
 	if len(a.Txs) != 2 || a.Txs[0].ID() != txs[1].ID() || a.Txs[1].ID() != txs[4].ID() {
 		t.Errorf("%d transactions", len(a.Txs))
 	}
-	a.Fill(node.WantAnnouncement, []*chain.Block{s.blocks["a1"].Block()})
+	if err := a.Fill(node.WantAnnouncement, []chain.RawBlock{s.blocks["a1"].Raw()}); err != nil {
+		t.Fatal(err)
+	}
 	if a.Announcement == nil || a.Announcement.Header.ID() != s.blocks["a1"].ID() {
 		t.Error("no announcement")
+	}
+	if err := a.Fill(node.WantTxs, []chain.RawBlock{s.blocks["a1"].Raw()[1:]}); err == nil || chain.KindOf(err) != "" {
+		t.Errorf("a block that cannot be read is a peer's fault: %v", err)
 	}
 }
 

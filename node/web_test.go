@@ -277,15 +277,17 @@ func (h *host) answer(from node.Peer, q node.Request) (raw []byte, wait chain.Ti
 	if err != nil {
 		h.Fatal(err)
 	}
-	var bodies []*chain.Block
+	var bodies []chain.RawBlock
 	for _, id := range a.Load {
 		b, err := h.store.Body(id)
 		if err != nil {
 			h.Fatal(err)
 		}
-		bodies = append(bodies, b.Block())
+		bodies = append(bodies, b.Raw())
 	}
-	a.Fill(q.Want, bodies)
+	if err := a.Fill(q.Want, bodies); err != nil {
+		h.Fatal(err)
+	}
 	h.served[q.Want] += max(1, len(a.Blocks))
 	h.given += len(a.Blocks)
 	if n := chain.Time(len(a.Blocks)); n*h.pace > 0 {
@@ -302,7 +304,11 @@ func (h *host) feed(from node.Peer, a node.Ask, got node.Answer) bool {
 		h.take(h.n.Headers(h.now, from, got.Headers))
 	case node.WantBodies:
 		var all []chain.CheckedBlock
-		for _, b := range got.Blocks {
+		for _, raw := range got.Blocks {
+			b, err := chain.DecodeBlock(raw)
+			if err != nil {
+				h.Fatal(err)
+			}
 			all = append(all, chaintest.Check(h.p, b))
 		}
 		h.take(h.n.Block(h.now, from, all...))

@@ -2,6 +2,7 @@ package node
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"cairn/chain"
 )
@@ -168,18 +169,17 @@ func readIndex(r *chain.Reader) []uint32 {
 }
 
 // Answer replies to a request. What is not known is left out: an empty answer is
-// legal.
+// legal. Blocks travel as they are stored, and nobody on the way reads them.
 type Answer struct {
 	Hello        Hello
 	Headers      []chain.Header
-	Blocks       []*chain.Block
+	Blocks       []chain.RawBlock
 	Txs          []*chain.Tx
 	Announcement *chain.Announcement
 	IDs          []chain.Hash
 
-	// Load names bodies that the driver reads from the store and puts in: into
-	// Blocks, or their transactions at Index into Txs. So a long read never
-	// holds up the node.
+	// Load names bodies that the driver reads from the store and puts in with
+	// Fill. So a long read never holds up the node.
 	Load  []chain.Hash
 	Index []uint32
 }
@@ -190,14 +190,16 @@ func (a *Answer) Append(b []byte, w Want) []byte {
 	case WantHello:
 		return a.Hello.append(b)
 	case WantHeaders:
+		b = slices.Grow(b, 9+len(a.Headers)*chain.HeaderSize)
 		b = chain.AppendVarint(b, uint64(len(a.Headers)))
 		for i := range a.Headers {
 			b = a.Headers[i].Append(b)
 		}
 	case WantBodies:
+		b = slices.Grow(b, 9+bytesOf(a.Blocks))
 		b = chain.AppendVarint(b, uint64(len(a.Blocks)))
-		for _, block := range a.Blocks {
-			b = block.Append(b)
+		for _, raw := range a.Blocks {
+			b = append(b, raw...)
 		}
 	case WantTxs, WantPoolTxs:
 		b = chain.AppendVarint(b, uint64(len(a.Txs)))
@@ -214,6 +216,13 @@ func (a *Answer) Append(b []byte, w Want) []byte {
 	return b
 }
 
+func bytesOf(list []chain.RawBlock) (sum int) {
+	for _, raw := range list {
+		sum += len(raw)
+	}
+	return sum
+}
+
 // DecodeAnswer reads the whole encoding of an answer to q, strictly. More than
 // was asked for is an error.
 func DecodeAnswer(b []byte, q Request) (Answer, error) {
@@ -225,7 +234,7 @@ func DecodeAnswer(b []byte, q Request) (Answer, error) {
 	case WantHeaders:
 		a.Headers = readList(r, chain.HeaderSize, MaxHeaders, chain.ReadHeader)
 	case WantBodies:
-		a.Blocks = readList(r, chain.HeaderSize, len(q.IDs), chain.ReadBlock)
+		a.Blocks = readList(r, chain.HeaderSize, len(q.IDs), chain.ReadRawBlock)
 	case WantTxs:
 		a.Txs = readList(r, 1, len(q.Index), chain.ReadTx)
 	case WantPoolTxs:

@@ -53,7 +53,7 @@ func replies() []node.Answer {
 		{},
 		{Headers: []chain.Header{b.Header, p.Genesis.Header}},
 		{},
-		{Blocks: []*chain.Block{p.Genesis, b}},
+		{Blocks: []chain.RawBlock{p.Genesis.Bytes(), b.Bytes()}},
 		{Txs: []*chain.Tx{tx, tx}},
 		{Announcement: b.Announce()},
 		{IDs: q[2].Locator},

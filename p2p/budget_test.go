@@ -3,6 +3,7 @@ package p2p
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -66,7 +67,7 @@ func TestSlowReadersHoldTheirShareAlone(t *testing.T) {
 	b := begin(t, cfg)
 	block := &chain.Block{Coinbase: &chain.Coinbase{}, Txs: []*chain.Tx{tx("large")}}
 	block.Txs[0].Outputs = make([]chain.Output, cfg.MaxBlock/40-50)
-	full := node.Answer{Blocks: []*chain.Block{block, block, block, block, block}}
+	full := node.Answer{Blocks: slices.Repeat([]chain.RawBlock{block.Bytes()}, 5)}
 	var built atomic.Int32
 	b.answers(func(_ context.Context, _ node.Peer, q node.Request) (node.Answer, error) {
 		if q.Want != node.WantBodies {

@@ -64,13 +64,28 @@ func (w wire) allow(n int) time.Time {
 	return t
 }
 
-func (w wire) send(payload []byte) error {
-	if err := w.stream.SetWriteDeadline(w.allow(len(payload))); err != nil {
+// A frame is a payload with room for its length before it: large ones are not
+// copied once more.
+type frame []byte
+
+// newFrame is where a payload is appended to.
+func newFrame() []byte { return make([]byte, varint.MaxLenUvarint63) }
+
+func (f frame) payload() []byte { return f[varint.MaxLenUvarint63:] }
+
+// bytes are the payload's length and the payload.
+func (f frame) bytes() []byte {
+	length := varint.ToUvarint(uint64(len(f.payload())))
+	from := varint.MaxLenUvarint63 - len(length)
+	copy(f[from:], length)
+	return f[from:]
+}
+
+func (w wire) send(f frame) error {
+	if err := w.stream.SetWriteDeadline(w.allow(len(f.payload()))); err != nil {
 		return err
 	}
-	frame := make([]byte, 0, varint.MaxLenUvarint63+len(payload))
-	frame = append(frame, varint.ToUvarint(uint64(len(payload)))...)
-	if _, err := w.stream.Write(append(frame, payload...)); err != nil {
+	if _, err := w.stream.Write(f.bytes()); err != nil {
 		return slow(err)
 	}
 	return w.stream.CloseWrite()

@@ -131,7 +131,7 @@ func (n *Network) converse(s network.Stream, q node.Request, room func(int) erro
 		return nil, err
 	}
 	w := n.wire(s)
-	if err := w.send(q.Append(nil)); err != nil {
+	if err := w.send(q.Append(newFrame())); err != nil {
 		return nil, err
 	}
 	return w.receive(maxAnswer(q, n.cfg.MaxBlock), room)
@@ -208,12 +208,13 @@ func (n *Network) reply(s network.Stream) error {
 	if err != nil {
 		return err
 	}
-	out := a.Append(nil, q.Want)
-	if len(out) > limit {
-		return fmt.Errorf("our answer of %d bytes is over the limit of %d", len(out), limit)
+	out := frame(a.Append(newFrame(), q.Want))
+	size := len(out.payload())
+	if size > limit {
+		return fmt.Errorf("our answer of %d bytes is over the limit of %d", size, limit)
 	}
-	room.keep(len(out))
-	if err := s.Scope().ReserveMemory(len(out), network.ReservationPriorityHigh); err != nil {
+	room.keep(size)
+	if err := s.Scope().ReserveMemory(size, network.ReservationPriorityHigh); err != nil {
 		return err
 	}
 	return w.send(out)

@@ -34,7 +34,7 @@ func exchanges() map[string]struct {
 	}{
 		"hello":        {node.Request{Want: node.WantHello, Hello: hello}, node.Answer{Hello: hello}},
 		"headers":      {node.Request{Want: node.WantHeaders, Locator: []chain.Hash{id}}, node.Answer{Headers: make([]chain.Header, node.MaxHeaders)}},
-		"bodies":       {node.Request{Want: node.WantBodies, IDs: []chain.Hash{id, {1}}}, node.Answer{Blocks: []*chain.Block{block, two}}},
+		"bodies":       {node.Request{Want: node.WantBodies, IDs: []chain.Hash{id, {1}}}, node.Answer{Blocks: []chain.RawBlock{block.Bytes(), two.Bytes()}}},
 		"txs":          {node.Request{Want: node.WantTxs, IDs: []chain.Hash{id}, Index: []uint32{0, 7}}, node.Answer{Txs: []*chain.Tx{tx("a"), tx("b")}}},
 		"announcement": {node.Request{Want: node.WantAnnouncement, IDs: []chain.Hash{id}}, node.Answer{Announcement: block.Announce()}},
 		"no such":      {node.Request{Want: node.WantAnnouncement, IDs: []chain.Hash{{9}}}, node.Answer{}},
@@ -77,9 +77,9 @@ func TestLargestAnswer(t *testing.T) {
 	if short := cfg.MaxBlock - len(block.Bytes()); short < 0 || short > 100 {
 		t.Fatalf("the block is %d bytes short of the largest", short)
 	}
-	full := node.Answer{Blocks: make([]*chain.Block, node.MaxBodyBytes/cfg.MaxBlock+1)}
+	full := node.Answer{Blocks: make([]chain.RawBlock, node.MaxBodyBytes/cfg.MaxBlock+1)}
 	for i := range full.Blocks {
-		full.Blocks[i] = block
+		full.Blocks[i] = block.Bytes()
 	}
 	b.answers(func(context.Context, node.Peer, node.Request) (node.Answer, error) { return full, nil })
 	q := node.Request{Want: node.WantBodies, IDs: make([]chain.Hash, node.MaxBodies)}

@@ -128,7 +128,7 @@ func (p *plan) stored(id chain.Hash) error {
 }
 
 func (p *plan) write(b chain.CheckedBlock) {
-	p.step.add(keyBody(b.ID()), b.Block().Append(make([]byte, 0, b.Size())))
+	p.step.add(keyBody(b.ID()), b.Raw())
 	for _, key := range bodyKeys(b) {
 		p.step.add(key, nil)
 	}
