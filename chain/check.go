@@ -188,6 +188,7 @@ type CheckedBlock struct {
 	block *Block
 	txs   []CheckedTx
 	size  int
+	flow  *flow // nil until somebody needs it
 }
 
 // ID is the block's id.
@@ -255,6 +256,7 @@ func (b CheckedBlock) checkRest(p *Params) (CheckedBlock, error) {
 	if b.size > p.MaxBlock {
 		return CheckedBlock{}, broken(BadLength, "%d bytes, allowed %d", b.size, p.MaxBlock)
 	}
+	b.flow = flowOf(b.cbID, b.txs)
 	return b, nil
 }
 

@@ -25,19 +25,16 @@ func ConnectHeader(p *Params, parent State, h Header) (State, error) {
 	}, nil
 }
 
-// Needs lists the coins that the block spends and does not itself create.
-func (b CheckedBlock) Needs() []OutPoint {
-	own := make(map[Hash]bool, len(b.txs))
-	var needs []OutPoint
-	for _, t := range b.txs {
-		for i := range t.tx.Inputs {
-			if prev := t.tx.Inputs[i].Prev; !own[prev.Tx] {
-				needs = append(needs, prev)
-			}
-		}
-		own[t.id] = true
+// Needs lists the coins that the block spends and does not itself create, in the
+// order of its inputs; the list must not be changed.
+func (b CheckedBlock) Needs() []OutPoint { return b.flows().needs }
+
+// flows is found when the block is checked, or else when somebody asks.
+func (b CheckedBlock) flows() *flow {
+	if b.flow != nil {
+		return b.flow
 	}
-	return needs
+	return flowOf(b.cbID, b.txs)
 }
 
 // Connect gives the state after b and its net effect on the coins, or the rule
@@ -51,10 +48,10 @@ func Connect(p *Params, parent State, b CheckedBlock, found Coins) (State, Diff,
 	if h := b.block.Coinbase.Height; h != next.Height {
 		return State{}, Diff{}, broken(BadHeight, "names height %d, stands at %d", h, next.Height)
 	}
-	l := ledger{p: p, height: next.Height, found: found, created: Coins{}, spent: Coins{}}
+	l := newLedger(p, b, next.Height)
 	var fees Amount
 	for _, t := range b.txs {
-		if err := l.spend(t); err != nil {
+		if err := l.spend(t, found); err != nil {
 			return State{}, Diff{}, err
 		}
 		var ok bool
@@ -62,53 +59,67 @@ func Connect(p *Params, parent State, b CheckedBlock, found Coins) (State, Diff,
 			return State{}, Diff{}, broken(TooLarge, "fees sum up to more than %v", MaxAmount)
 		}
 	}
-	if err := l.reward(b, fees); err != nil {
+	if err := l.reward(fees); err != nil {
 		return State{}, Diff{}, err
 	}
-	return next, Diff{Spent: sorted(l.spent), Created: sorted(l.created)}, nil
+	return next, Diff{Spent: l.allSpent(), Created: l.allCreated()}, nil
 }
 
 // ledger follows the coins through one block.
 type ledger struct {
-	p       *Params
-	height  uint64
-	found   Coins
-	created Coins // by this block, and still unspent
-	spent   Coins // of the coins found
+	*flow
+	p      *Params
+	b      CheckedBlock
+	height uint64
+	spent  []Coin // of other blocks, in the order of needs, as far as they are spent
+	inputs int    // that were spent
+	gone   []bool // for each output of the block, the coinbase's excepted: it is spent here
 }
 
-func (l *ledger) spend(t CheckedTx) error {
+func newLedger(p *Params, b CheckedBlock, height uint64) *ledger {
+	f := b.flows()
+	return &ledger{
+		flow: f, p: p, b: b, height: height,
+		spent: make([]Coin, 0, len(f.needs)), gone: make([]bool, f.first[len(b.txs)]),
+	}
+}
+
+func (l *ledger) spend(t CheckedTx, found Coins) error {
 	for i := range t.tx.Inputs {
 		in := &t.tx.Inputs[i]
-		coin, err := l.coin(in.Prev)
-		if err == nil {
-			err = l.p.claims(in, coin, l.height)
+		var coin Coin
+		var ok bool
+		by := l.from[l.inputs]
+		if by >= 0 {
+			coin, ok = l.take(int(by), in.Prev)
+		} else {
+			coin, ok = found[in.Prev]
+			ok = ok && (l.again == nil || !l.again[len(l.spent)])
+			l.spent = append(l.spent, coin)
 		}
-		if err != nil {
+		if !ok {
+			return broken(MissingCoin, "%v", in.Prev)
+		}
+		if err := l.p.claims(in, coin, l.height); err != nil {
 			return err
 		}
-		if _, own := l.created[in.Prev]; own {
-			delete(l.created, in.Prev)
-		} else {
-			l.spent[in.Prev] = coin
-		}
-	}
-	for i := range t.tx.Outputs {
-		c := t.tx.Out(t.id, i, l.height)
-		l.created[c.OutPoint] = c
+		l.inputs++
 	}
 	return nil
 }
 
-func (l *ledger) coin(o OutPoint) (Coin, error) {
-	if c, ok := l.created[o]; ok {
-		return c, nil
+// take spends an output of an earlier transaction of the block.
+func (l *ledger) take(by int, o OutPoint) (Coin, bool) {
+	maker := l.b.txs[by]
+	if uint64(o.Index) >= uint64(len(maker.tx.Outputs)) {
+		return Coin{}, false
 	}
-	c, ok := l.found[o]
-	if _, gone := l.spent[o]; gone || !ok {
-		return Coin{}, broken(MissingCoin, "%v", o)
+	gone := &l.gone[int(l.first[by])+int(o.Index)]
+	if *gone {
+		return Coin{}, false
 	}
-	return c, nil
+	*gone = true
+	return maker.tx.Out(maker.id, int(o.Index), l.height), true
 }
 
 // claims checks what an input says about its coin, and the coin's age.
@@ -124,22 +135,47 @@ func (p *Params) claims(in *Input, c Coin, height uint64) error {
 	return nil
 }
 
-func (l *ledger) reward(b CheckedBlock, fees Amount) error {
+func (l *ledger) reward(fees Amount) error {
 	allowed, ok := l.p.Subsidy(l.height).Plus(fees)
 	if !ok {
 		allowed = MaxAmount
 	}
-	paid, err := sumOutputs(b.block.Coinbase.Outputs)
+	paid, err := sumOutputs(l.b.block.Coinbase.Outputs)
 	if err != nil {
 		return err
 	}
 	if paid > allowed {
 		return broken(BadReward, "pays %v, allowed %v", paid, allowed)
 	}
-	for _, c := range coinbaseCoins(b.block.Coinbase, b.cbID) {
-		l.created[c.OutPoint] = c
-	}
 	return nil
+}
+
+// Both lists stand in the order of their coins, so that equal effects are equal
+// diffs.
+
+func (l *ledger) allSpent() []Coin {
+	list := make([]Coin, len(l.spent))
+	for i, at := range l.rank {
+		list[i] = l.spent[at]
+	}
+	return list
+}
+
+func (l *ledger) allCreated() []Coin {
+	list := make([]Coin, 0, len(l.gone)+len(l.b.block.Coinbase.Outputs))
+	for _, by := range l.made {
+		if by < 0 {
+			list = append(list, coinbaseCoins(l.b.block.Coinbase, l.b.cbID)...)
+			continue
+		}
+		t := l.b.txs[by]
+		for i := range t.tx.Outputs {
+			if !l.gone[int(l.first[by])+i] {
+				list = append(list, t.tx.Out(t.id, i, l.height))
+			}
+		}
+	}
+	return list
 }
 
 func coinbaseCoins(cb *Coinbase, id Hash) []Coin {
@@ -154,9 +190,15 @@ func coinbaseCoins(cb *Coinbase, id Hash) []Coin {
 // given the coins found in the chain and the pool. Kinds MissingCoin and
 // ImmatureCoin are true only here and now; others hold on every chain.
 func Admit(p *Params, tip State, tx CheckedTx, found Coins) (fee Amount, err error) {
-	l := ledger{p: p, height: tip.Height + 1, found: found, created: Coins{}, spent: Coins{}}
-	if err := l.spend(tx); err != nil {
-		return 0, err
+	for i := range tx.tx.Inputs {
+		in := &tx.tx.Inputs[i]
+		coin, ok := found[in.Prev]
+		if !ok {
+			return 0, broken(MissingCoin, "%v", in.Prev)
+		}
+		if err := p.claims(in, coin, tip.Height+1); err != nil {
+			return 0, err
+		}
 	}
 	return tx.fee, nil
 }

@@ -302,6 +302,16 @@ var broken = map[chain.Kind]map[string]func(*scene) error{
 			then := chaintest.Pay(s.p, chaintest.Outs(s.tx, 6)[0], chaintest.Key(1), 2)
 			return s.block(chaintest.Next(s.p, s.State, chaintest.Address(2), then, s.tx))
 		},
+		"never made by the one before it in the block": func(s *scene) error {
+			coin := chaintest.Outs(s.tx, 6)[0]
+			coin.Index = uint32(len(s.tx.Outputs))
+			return s.block(chaintest.Next(s.p, s.State, chaintest.Address(2), s.tx, chaintest.Pay(s.p, coin, chaintest.Key(1), 2)))
+		},
+		"the block's own reward": func(s *scene) error {
+			b := chaintest.Next(s.p, s.State, chaintest.Address(7))
+			b.Txs = []*chain.Tx{chaintest.Pay(s.p, b.Coinbase.Out(b.Coinbase.ID(), 0), chaintest.Key(7), 0)}
+			return s.block(chaintest.Seal(s.p, b))
+		},
 	},
 	chain.ImmatureCoin: {
 		"in a block": func(s *scene) error {

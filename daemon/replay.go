@@ -74,15 +74,15 @@ func checkInOrder(ctx context.Context, p *chain.Params, blocks iter.Seq2[store.R
 }
 
 func checkRaw(p *chain.Params, raw []byte) (chain.CheckedBlock, error) {
-	b, err := chain.DecodeBlock(raw)
+	b, err := chain.ReadBody(raw)
 	if err != nil {
 		return chain.CheckedBlock{}, err
 	}
-	txs, err := chain.CheckTxs(p, b.Txs)
+	txs, err := chain.CheckNamed(p, b.Txs())
 	if err != nil {
 		return chain.CheckedBlock{}, err
 	}
-	return chain.CheckBlock(p, b.Header, b.Coinbase, txs)
+	return chain.CheckBody(p, b, txs)
 }
 
 // A Builder puts checked blocks on a store, parents first, whatever their age:
@@ -97,7 +97,7 @@ type Builder struct {
 	steps []node.Step // not on disk yet, and what they change:
 	bytes int
 	here  map[chain.Hash]node.Entry
-	coins map[chain.OutPoint]*chain.Coin // nil is spent
+	coins chain.Overlay
 	added int
 }
 
@@ -114,7 +114,7 @@ func NewBuilder(now chain.Time, p *chain.Params, s node.Store) (*Builder, error)
 
 func (b *Builder) forget() {
 	b.steps, b.bytes = nil, 0
-	b.here, b.coins = map[chain.Hash]node.Entry{}, map[chain.OutPoint]*chain.Coin{}
+	b.here, b.coins = map[chain.Hash]node.Entry{}, chain.Overlay{}
 }
 
 // ErrNoParent says that the block before one is not there, or that its branch was
@@ -154,12 +154,7 @@ func (b *Builder) take(s node.Step, e node.Entry, size int) error {
 	if s.Tip == e.State.ID {
 		b.tip = e
 	}
-	for _, c := range s.Diff.Spent {
-		b.coins[c.OutPoint] = nil
-	}
-	for _, c := range s.Diff.Created {
-		b.coins[c.OutPoint] = &c
-	}
+	b.coins.Apply(s.Diff)
 	b.here[e.State.ID] = e
 	b.steps = append(b.steps, s)
 	b.added++
@@ -193,21 +188,9 @@ func (b *Builder) entry(id chain.Hash) (node.Entry, error) {
 }
 
 func (b *Builder) connect(parent chain.State, c chain.CheckedBlock) (chain.State, chain.Diff, error) {
-	found := chain.Coins{}
-	var below []chain.OutPoint
-	for _, o := range c.Needs() {
-		if coin, touched := b.coins[o]; !touched {
-			below = append(below, o)
-		} else if coin != nil {
-			found[o] = *coin
-		}
-	}
-	stored, err := b.store.Coins(below)
+	found, err := b.coins.Find(c.Needs(), b.store.Coins)
 	if err != nil {
 		return chain.State{}, chain.Diff{}, err
-	}
-	for o, coin := range stored {
-		found[o] = coin
 	}
 	return chain.Connect(b.p, parent, c, found)
 }

@@ -83,7 +83,7 @@ func (n *Node) plan(target *entry) (*plan, error) {
 	if n.ruledOut(fork, p.applied) {
 		return nil, nil
 	}
-	v := view{store: n.cfg.Store, changed: map[chain.OutPoint]*chain.Coin{}}
+	var v chain.Overlay
 	if err := n.planUndo(p, &v); err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (n *Node) plan(target *entry) (*plan, error) {
 	return p, nil
 }
 
-func (n *Node) planUndo(p *plan, v *view) error {
+func (n *Node) planUndo(p *plan, v *chain.Overlay) error {
 	for _, e := range p.undone {
 		d, err := n.cfg.Store.Diff(e.id())
 		if err != nil {
@@ -113,12 +113,12 @@ func (n *Node) planUndo(p *plan, v *view) error {
 		}
 		p.off = append(p.off, b)
 		p.steps = append(p.steps, Step{Tip: e.parent(), Undo: true, Diff: d.Inverse()})
-		v.apply(d.Inverse())
+		v.Apply(d.Inverse())
 	}
 	return nil
 }
 
-func (n *Node) planApply(p *plan, e *entry, v *view) error {
+func (n *Node) planApply(p *plan, e *entry, v *chain.Overlay) error {
 	if !e.sound() { // a crash came between it and what builds on it
 		return &chain.RuleError{Kind: chain.BadParent, Detail: "condemned before"}
 	}
@@ -126,9 +126,9 @@ func (n *Node) planApply(p *plan, e *entry, v *view) error {
 	if err != nil {
 		return fmt.Errorf("apply block %v: %w", e.id(), err)
 	}
-	found, err := v.find(b.Needs())
+	found, err := v.Find(b.Needs(), n.cfg.Store.Coins)
 	if err != nil {
-		return err
+		return fmt.Errorf("read coins: %w", err)
 	}
 	parent, err := n.tree.known(e.parent())
 	if err != nil {
@@ -144,7 +144,7 @@ func (n *Node) planApply(p *plan, e *entry, v *view) error {
 	}
 	p.on = append(p.on, b)
 	p.steps = append(p.steps, step)
-	v.apply(diff)
+	v.Apply(diff)
 	return nil
 }
 
@@ -249,44 +249,4 @@ func (n *Node) condemn(e *entry, why error) {
 	if parent := n.tree.m[e.parent()]; parent != nil {
 		n.tree.crown(parent) // its branch may be worth having up to there
 	}
-}
-
-// view is the unspent coins as they would be: the store's under some diffs.
-type view struct {
-	store   Store
-	changed map[chain.OutPoint]*chain.Coin // nil is spent
-}
-
-func (v *view) apply(d chain.Diff) {
-	for _, c := range d.Spent {
-		v.changed[c.OutPoint] = nil
-	}
-	for _, c := range d.Created {
-		v.changed[c.OutPoint] = &c
-	}
-}
-
-func (v *view) find(needs []chain.OutPoint) (chain.Coins, error) {
-	coins := chain.Coins{}
-	var below []chain.OutPoint
-	for _, o := range needs {
-		c, touched := v.changed[o]
-		switch {
-		case !touched:
-			below = append(below, o)
-		case c != nil:
-			coins[o] = *c
-		}
-	}
-	if len(below) == 0 {
-		return coins, nil
-	}
-	stored, err := v.store.Coins(below)
-	if err != nil {
-		return nil, fmt.Errorf("read coins: %w", err)
-	}
-	for o, c := range stored {
-		coins[o] = c
-	}
-	return coins, nil
 }

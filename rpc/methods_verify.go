@@ -35,7 +35,7 @@ func verifyChain(c *call) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	a := audit{p: c.Params, v: v, level: level, changed: map[chain.OutPoint]*chain.Coin{}}
+	a := audit{p: c.Params, v: v, level: level}
 	if n == 0 || uint64(n) > tip.State.Height {
 		n = int64(tip.State.Height)
 	}
@@ -51,10 +51,10 @@ func verifyChain(c *call) (bool, error) {
 
 // audit looks at the last blocks of one moment's best chain.
 type audit struct {
-	p       *chain.Params
-	v       Snapshot
-	level   int64
-	changed map[chain.OutPoint]*chain.Coin // the coins as they were before the blocks undone so far; nil is none
+	p     *chain.Params
+	v     Snapshot
+	level int64
+	coins chain.Overlay // as they were before the blocks undone so far
 }
 
 // run walks n blocks down from the tip, and up again.
@@ -127,7 +127,7 @@ func again(p *chain.Params, b *chain.Block) error {
 
 // undo takes back what a block did to the coins, which must be there.
 func (a *audit) undo(d chain.Diff) error {
-	created, err := a.find(points(d.Created))
+	created, err := a.coins.Find(points(d.Created), a.v.Coins)
 	if err != nil {
 		return err
 	}
@@ -136,14 +136,14 @@ func (a *audit) undo(d chain.Diff) error {
 			return fmt.Errorf("the coin %v that it made is not there, or is another", c.OutPoint)
 		}
 	}
-	spent, err := a.find(points(d.Spent))
+	spent, err := a.coins.Find(points(d.Spent), a.v.Coins)
 	if err != nil {
 		return err
 	}
 	for o := range spent {
 		return fmt.Errorf("the coin %v that it spent is still there", o)
 	}
-	a.apply(d.Inverse())
+	a.coins.Apply(d.Inverse())
 	return nil
 }
 
@@ -153,7 +153,7 @@ func (a *audit) connect(parent chain.State, e node.Entry) error {
 	if err != nil {
 		return err
 	}
-	found, err := a.find(body.Needs())
+	found, err := a.coins.Find(body.Needs(), a.v.Coins)
 	if err != nil {
 		return err
 	}
@@ -170,7 +170,7 @@ func (a *audit) connect(parent chain.State, e node.Entry) error {
 	case !slices.Equal(ordered(diff.Spent), ordered(kept.Spent)) || !slices.Equal(ordered(diff.Created), ordered(kept.Created)):
 		return fmt.Errorf("the disk holds another effect on the coins than the rules give")
 	}
-	a.apply(diff)
+	a.coins.Apply(diff)
 	return nil
 }
 
@@ -184,33 +184,4 @@ func points(coins []chain.Coin) []chain.OutPoint {
 
 func ordered(coins []chain.Coin) []chain.Coin {
 	return slices.SortedFunc(slices.Values(coins), func(a, b chain.Coin) int { return a.OutPoint.Compare(b.OutPoint) })
-}
-
-func (a *audit) apply(d chain.Diff) {
-	for _, c := range d.Spent {
-		a.changed[c.OutPoint] = nil
-	}
-	for _, c := range d.Created {
-		a.changed[c.OutPoint] = &c
-	}
-}
-
-// find finds coins as they are while blocks are taken back.
-func (a *audit) find(want []chain.OutPoint) (chain.Coins, error) {
-	found := chain.Coins{}
-	var below []chain.OutPoint
-	for _, o := range want {
-		c, touched := a.changed[o]
-		switch {
-		case !touched:
-			below = append(below, o)
-		case c != nil:
-			found[o] = *c
-		}
-	}
-	stored, err := a.v.Coins(below)
-	for o, c := range stored {
-		found[o] = c
-	}
-	return found, err
 }
