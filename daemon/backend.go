@@ -354,6 +354,9 @@ func (c control) Warnings() (list []string) {
 	if back := c.d.back(); back > jump {
 		list = append(list, fmt.Sprintf("the clock went back by %d s: restart the node to take the new time at once", back.Seconds()))
 	}
+	if n := c.d.holes.count(); n > 0 {
+		list = append(list, fmt.Sprintf("blocks that the disk does not give back, and peers do not get: %d; stop the node and run `cairn db verify`", n))
+	}
 	if why := c.d.noRoom(); why != nil {
 		list = append(list, why.Error())
 	}

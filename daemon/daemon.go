@@ -80,6 +80,7 @@ type Daemon struct {
 	revived   chain.Time // what was heard of until then was here before the start
 	chronicle *chronicle
 	meter     *meter
+	holes     holes
 	pace      pace
 	told      *rpc.Feed
 	news      chan struct{} // something may have changed: tell the watchers
@@ -119,7 +120,7 @@ func New(cfg Config) (*Daemon, error) {
 	cfg.Network.Genesis, cfg.Network.MaxBlock = cfg.Params.GenesisID(), cfg.Params.MaxBlock
 	d := &Daemon{
 		cfg: cfg, p: cfg.Params, log: cfg.Logger, start: time.Now(),
-		linked: make(chan struct{}), guests: guests{here: map[node.Peer]int{}}, keep: newKeeper(),
+		linked: make(chan struct{}), guests: guests{here: map[node.Peer]int{}}, keep: newKeeper(), holes: holes{of: map[chain.Hash]bool{}},
 		told: rpc.NewFeed(), chronicle: newChronicle(cfg.Params), meter: newMeter(), news: make(chan struct{}, 1),
 		outbox: make(chan node.Outcome, maxOutbox), loads: make(chan struct{}, maxLoads), checks: make(chan struct{}, maxChecks),
 		fees: make(chan struct{}, 1), say: make(chan struct{}, 1),

@@ -96,14 +96,14 @@ func (d *Daemon) Answer(ctx context.Context, from node.Peer, q node.Request) (no
 		return node.Answer{}, err
 	}
 	if err := a.Fill(q.Want, bodies); err != nil {
-		d.fail(err)
+		d.gave(a.Load[0], err)
 		return node.Answer{}, err
 	}
 	return a, nil
 }
 
 // load reads bodies until an answer is full, but for those of blocks that were
-// condemned meanwhile.
+// condemned meanwhile, and those that the disk lost.
 func (d *Daemon) load(ctx context.Context, ids []chain.Hash) (bodies []chain.RawBlock, err error) {
 	select {
 	case d.loads <- struct{}{}:
@@ -120,9 +120,9 @@ func (d *Daemon) load(ctx context.Context, ids []chain.Hash) (bodies []chain.Raw
 		if errors.Is(err, node.ErrUnknown) {
 			continue
 		}
+		d.gave(id, err)
 		if err != nil {
-			d.fail(err)
-			return nil, err
+			continue
 		}
 		bodies = append(bodies, raw)
 		size += len(raw)
