@@ -1,15 +1,29 @@
 package chain
 
-import "crypto/sha256"
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+)
 
-// ShortID is six bytes by which a Brief names a transaction.
-type ShortID [6]byte
+// How many bytes of an id a Brief names a transaction by.
+const (
+	minShort = 3
+	maxShort = 6
+)
 
-// short is salted with the block's id (as BIP152 salts with the header): nobody
-// can prepare transactions whose names collide before the block is found.
-func short(block, tx Hash) ShortID {
-	sum := sha256.Sum256(append(block[:], tx[:]...))
-	return ShortID(sum[:len(ShortID{})])
+// maxGuesses bounds the ways of reading a brief that are held against its root.
+const maxGuesses = 16
+
+// short is the first bytes of an id, salted with the block's (as BIP152 salts with
+// the header): nobody can prepare transactions whose names collide before the
+// block is found.
+func short(block, tx Hash, width int) uint64 {
+	var salted [2 * len(Hash{})]byte
+	copy(salted[:], block[:])
+	copy(salted[len(block):], tx[:])
+	sum := sha256.Sum256(salted[:])
+	return binary.LittleEndian.Uint64(sum[:]) & (1<<(8*width) - 1)
 }
 
 // Brief is an announcement for whoever holds the transactions already. It proves
@@ -18,53 +32,119 @@ func short(block, tx Hash) ShortID {
 type Brief struct {
 	Header   Header
 	Coinbase *Coinbase
-	IDs      []ShortID // of the transactions behind the coinbase
+	Width    int      // bytes of each short id
+	Short    []uint64 // ids of the transactions behind the coinbase
 }
 
-// Brief shortens an announcement. There is one brief for each block.
-func (a *Announcement) Brief() *Brief {
-	b := &Brief{Header: a.Header, Coinbase: a.Coinbase}
+// Brief shortens an announcement for nodes that hold so many transactions, the
+// block's among them: its ids are so long that no two of theirs are likely to go by
+// one name. Nodes that hold several times as many can still tell them apart by the
+// root.
+func (a *Announcement) Brief(held int) *Brief {
+	width, pairs := minShort, 2*uint64(len(a.IDs))*uint64(max(held, len(a.IDs)))
+	for width < maxShort && pairs > 1<<(8*width) {
+		width++
+	}
+	return a.brief(width)
+}
+
+func (a *Announcement) brief(width int) *Brief {
+	b := &Brief{Header: a.Header, Coinbase: a.Coinbase, Width: width}
 	block := a.Header.ID()
 	for _, id := range a.IDs {
-		b.IDs = append(b.IDs, short(block, id))
+		b.Short = append(b.Short, short(block, id, width))
 	}
 	return b
 }
 
-// Expand finds the announcement among the ids of transactions at hand, or tells
-// which positions are missing. Where two share a short id the guess may be wrong:
-// CheckAnnouncement tells.
-func (b *Brief) Expand(held []Hash) (a *Announcement, missing []uint32) {
-	block := b.Header.ID()
-	names := make(map[ShortID]Hash, len(b.IDs))
-	for _, name := range b.IDs {
-		names[name] = Hash{}
-	}
-	for _, id := range held {
-		name := short(block, id)
-		if _, wanted := names[name]; wanted {
-			names[name] = id
-		}
-	}
-	a = &Announcement{Header: b.Header, Coinbase: b.Coinbase}
-	for i, name := range b.IDs {
-		if names[name] == (Hash{}) {
-			missing = append(missing, uint32(i))
-		}
-		a.IDs = append(a.IDs, names[name])
-	}
-	if len(missing) > 0 {
-		return nil, missing
-	}
-	return a, nil
+// Of tells whether the brief is that of an announcement.
+func (b *Brief) Of(a *Announcement) bool { return bytes.Equal(a.brief(b.Width).Bytes(), b.Bytes()) }
+
+// Expansion is a brief whose transactions are being found.
+type Expansion struct {
+	b   *Brief
+	ids [][]Hash // by position: what its short id may stand for
 }
 
-// Append appends the canonical encoding: header, coinbase, count, short ids.
+// Expand looks for a brief's transactions among those at hand, each given once.
+func (b *Brief) Expand(held []Hash) *Expansion {
+	block := b.Header.ID()
+	names := make(map[uint64][]Hash, len(b.Short))
+	for _, name := range b.Short {
+		names[name] = nil
+	}
+	for _, id := range held {
+		name := short(block, id, b.Width)
+		if same, wanted := names[name]; wanted {
+			names[name] = append(same, id)
+		}
+	}
+	x := &Expansion{b: b, ids: make([][]Hash, len(b.Short))}
+	for i, name := range b.Short {
+		x.ids[i] = names[name]
+	}
+	return x
+}
+
+// Missing lists the positions at which no transaction is known, and those at which
+// too many are.
+func (x *Expansion) Missing() (at []uint32) {
+	guesses := 1
+	for i, ids := range x.ids {
+		if n := len(ids); n == 0 || guesses*n > maxGuesses {
+			at = append(at, uint32(i))
+		} else {
+			guesses *= n
+		}
+	}
+	return at
+}
+
+// Fill says which transaction stands at a position.
+func (x *Expansion) Fill(at uint32, id Hash) { x.ids[at] = []Hash{id} }
+
+// Announcement is what the brief stands for, as far as the names tell: only where
+// they leave a choice is the root asked. It is nil if transactions are missing, or no
+// choice agrees with the root.
+func (x *Expansion) Announcement() *Announcement {
+	if len(x.Missing()) > 0 {
+		return nil
+	}
+	leaves := append(make([]Hash, 0, 1+len(x.ids)), x.b.Coinbase.ID())
+	var open []int // positions that can be read in several ways
+	for i, ids := range x.ids {
+		leaves = append(leaves, ids[0])
+		if len(ids) > 1 {
+			open = append(open, i)
+		}
+	}
+	if len(open) > 0 && !x.settle(leaves, open) {
+		return nil
+	}
+	return &Announcement{Header: x.b.Header, Coinbase: x.b.Coinbase, IDs: leaves[1:]}
+}
+
+// settle chooses transactions for the open positions until the root is right.
+func (x *Expansion) settle(leaves []Hash, open []int) bool {
+	if len(open) == 0 {
+		root, _ := MerkleRoot(leaves)
+		return root == x.b.Header.Root
+	}
+	for _, id := range x.ids[open[0]] {
+		leaves[1+open[0]] = id
+		if x.settle(leaves, open[1:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// Append appends the canonical encoding: header, coinbase, width, count, short ids.
 func (b *Brief) Append(to []byte) []byte {
 	to = b.Coinbase.Append(b.Header.Append(to))
-	to = AppendVarint(to, uint64(len(b.IDs)))
-	for i := range b.IDs {
-		to = append(to, b.IDs[i][:]...)
+	to = AppendVarint(append(to, byte(b.Width)), uint64(len(b.Short)))
+	for _, name := range b.Short {
+		to = append(to, binary.LittleEndian.AppendUint64(nil, name)[:b.Width]...)
 	}
 	return to
 }
@@ -76,12 +156,18 @@ func (b *Brief) Bytes() []byte { return b.Append(nil) }
 func DecodeBrief(raw []byte) (*Brief, error) { return decode(raw, readBrief) }
 
 func readBrief(r *Reader) *Brief {
-	b := &Brief{Header: ReadHeader(r), Coinbase: ReadCoinbase(r)}
-	if n := r.Count(len(ShortID{})); n > 0 {
-		b.IDs = make([]ShortID, n)
+	b := &Brief{Header: ReadHeader(r), Coinbase: ReadCoinbase(r), Width: int(r.Byte())}
+	if b.Width < minShort || b.Width > maxShort {
+		r.Fail("short ids of %d bytes", b.Width)
+		return b
 	}
-	for i := range b.IDs {
-		copy(b.IDs[i][:], r.Take(len(ShortID{})))
+	if n := r.Count(b.Width); n > 0 {
+		b.Short = make([]uint64, n)
+	}
+	for i := range b.Short {
+		var name [8]byte
+		copy(name[:], r.Take(b.Width))
+		b.Short[i] = binary.LittleEndian.Uint64(name[:])
 	}
 	return b
 }

@@ -2,6 +2,8 @@ package chain_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
 	"slices"
 	"testing"
 
@@ -12,17 +14,22 @@ func TestBriefExpandsToItsAnnouncement(t *testing.T) {
 	_, b := samples()
 	a := b.Announce()
 	others := []chain.Hash{{1}, {2}, {3}}
-	got, missing := a.Brief().Expand(slices.Concat(others, a.IDs, others))
-	if len(missing) > 0 || !bytes.Equal(got.Bytes(), a.Bytes()) {
+	got := a.Brief(5).Expand(slices.Concat(others, a.IDs)).Announcement()
+	if got == nil || !bytes.Equal(got.Bytes(), a.Bytes()) {
 		t.Errorf("got %+v, want %+v", got, a)
 	}
-	for i := range a.IDs {
-		if got, missing := a.Brief().Expand(slices.Delete(slices.Clone(a.IDs), i, i+1)); got != nil || !slices.Equal(missing, []uint32{uint32(i)}) {
+	for i, id := range a.IDs {
+		x := a.Brief(5).Expand(slices.Delete(slices.Clone(a.IDs), i, i+1))
+		if got, missing := x.Announcement(), x.Missing(); got != nil || !slices.Equal(missing, []uint32{uint32(i)}) {
 			t.Errorf("without transaction %d: missing %v, %v", i, missing, got)
+		}
+		x.Fill(uint32(i), id)
+		if got := x.Announcement(); got == nil || !bytes.Equal(got.Bytes(), a.Bytes()) {
+			t.Errorf("with transaction %d filled in: %+v", i, got)
 		}
 	}
 	none := &chain.Announcement{Header: a.Header, Coinbase: a.Coinbase}
-	if got, missing := none.Brief().Expand(nil); len(missing) > 0 || len(got.IDs) > 0 {
+	if got := none.Brief(0).Expand(nil).Announcement(); got == nil || len(got.IDs) > 0 {
 		t.Errorf("a block without payments: %+v", got)
 	}
 }
@@ -31,9 +38,89 @@ func TestBriefExpandsToItsAnnouncement(t *testing.T) {
 func TestBriefsAreSalted(t *testing.T) {
 	_, b := samples()
 	a := b.Announce()
-	before := a.Brief().IDs
+	before := a.Brief(2).Short
 	a.Header.Nonce++
-	if after := a.Brief().IDs; before[0] == after[0] || before[1] == after[1] {
+	if after := a.Brief(2).Short; before[0] == after[0] || before[1] == after[1] {
 		t.Errorf("%x and %x", before, after)
 	}
+}
+
+// The more transactions there are, the longer are their names, and a brief is that
+// of its announcement however long they are.
+func TestBriefsAreAsLongAsNeedBe(t *testing.T) {
+	a := crowded(2000)
+	for held, width := range map[int]int{0: 3, 2000: 3, 4000: 3, 4500: 4, 1_000_000: 4, 2_000_000: 5, 1 << 40: 6} {
+		b := a.Brief(held)
+		if b.Width != width {
+			t.Errorf("%d bytes each among %d transactions, want %d", b.Width, held, width)
+		}
+		if !b.Of(a) || b.Of(crowded(2001)) {
+			t.Errorf("%d bytes each: whose brief is it?", b.Width)
+		}
+	}
+}
+
+// Where several transactions go by one name, the root tells which is meant; where
+// they are too many for that, they count as missing.
+func TestAmbiguousBriefs(t *testing.T) {
+	a := crowded(200)
+	b := a.Brief(200)
+	twins := collide(b, 5)
+	for n := range 5 {
+		x := b.Expand(slices.Concat(twins[:n], a.IDs))
+		got := x.Announcement()
+		if got == nil || !bytes.Equal(got.Bytes(), a.Bytes()) {
+			t.Errorf("%d names are ambiguous: %v", n, got)
+		}
+	}
+	x := b.Expand(slices.Concat(a.IDs, twins))
+	if got, missing := x.Announcement(), x.Missing(); got != nil || len(missing) != 1 {
+		t.Errorf("5 names are ambiguous: missing %v, %v", missing, got)
+	}
+	for _, at := range x.Missing() {
+		x.Fill(at, a.IDs[at])
+	}
+	if got := x.Announcement(); got == nil || !bytes.Equal(got.Bytes(), a.Bytes()) {
+		t.Errorf("with the last one filled in: %v", got)
+	}
+	rest := slices.DeleteFunc(slices.Clone(a.IDs), func(id chain.Hash) bool { return name(b, id) == name(b, twins[0]) })
+	if got := b.Expand(append(rest, twins[0])).Announcement(); got == nil || slices.Equal(got.IDs, a.IDs) {
+		t.Error("only the root can tell a twin whose like is not here")
+	}
+}
+
+// crowded announces a block of so many made-up transactions.
+func crowded(n int) *chain.Announcement {
+	a := &chain.Announcement{Coinbase: &chain.Coinbase{Extra: make([]byte, 60)}}
+	leaves := []chain.Hash{a.Coinbase.ID()}
+	for i := range n {
+		leaves = append(leaves, chain.SumHash(binary.LittleEndian.AppendUint64(nil, uint64(i))))
+	}
+	a.IDs = leaves[1:]
+	a.Header.Root, _ = chain.MerkleRoot(leaves)
+	return a
+}
+
+// collide finds made-up transactions that go by names of the block's, each by
+// another one.
+func collide(b *chain.Brief, n int) (twins []chain.Hash) {
+	free := map[uint64]bool{}
+	for _, short := range b.Short {
+		free[short] = true
+	}
+	for i := uint64(1 << 32); len(twins) < n; i++ {
+		id := chain.SumHash(binary.LittleEndian.AppendUint64(nil, i))
+		if short := name(b, id); free[short] {
+			free[short] = false
+			twins = append(twins, id)
+		}
+	}
+	return twins
+}
+
+// name is the first three bytes of the hash of the block's id and a transaction's.
+func name(b *chain.Brief, id chain.Hash) uint64 {
+	block := b.Header.ID()
+	sum := sha256.Sum256(slices.Concat(block[:], id[:]))
+	return uint64(sum[0]) | uint64(sum[1])<<8 | uint64(sum[2])<<16
 }

@@ -52,7 +52,7 @@ func TestGoldenBytes(t *testing.T) {
 		fmt.Sprintf("coinbase %x", empty.Bytes()),
 		fmt.Sprintf("block %x", b.Bytes()),
 		fmt.Sprintf("announcement %x", b.Announce().Bytes()),
-		fmt.Sprintf("brief %x", b.Announce().Brief().Bytes()),
+		fmt.Sprintf("brief %x", b.Announce().Brief(2).Bytes()),
 	}
 	golden(t, "golden.txt", got)
 	for _, line := range got {

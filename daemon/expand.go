@@ -1,9 +1,9 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -51,6 +51,14 @@ func (q *inquiries) leave(p node.Peer) {
 	}
 }
 
+// brief shortens an announcement for nodes whose pools are like ours.
+func (d *Daemon) brief(checked chain.CheckedAnnouncement) *chain.Brief {
+	a := checked.Announcement()
+	held := math.MaxInt32 // unless we learn better
+	_ = d.loop.look(d.life, func(chain.Time) { held = len(a.IDs) + d.loop.node.Mempool().Len() })
+	return a.Brief(held)
+}
+
 // errUnexpanded tells that a brief stands for transactions that we do not hold,
 // and that its sender did not name.
 var errUnexpanded = errors.New("not all transactions of the block are known here")
@@ -80,11 +88,13 @@ func (d *Daemon) expand(ctx context.Context, from node.Peer, b *chain.Brief) (ch
 	if known { // before any work on its ids: their like can be made from every block that there is
 		return none, node.ErrKnown
 	}
-	a, missing := b.Expand(held)
-	if n := len(missing); n > 0 && n <= maxFew {
-		a, _ = b.Expand(append(held, d.few(ctx, from, b.Header.ID(), missing)...))
+	x := b.Expand(held)
+	if missing := x.Missing(); len(missing) > 0 && len(missing) <= maxFew {
+		for i, id := range d.few(ctx, from, b.Header.ID(), missing) {
+			x.Fill(missing[i], id)
+		}
 	}
-	if a != nil {
+	if a := x.Announcement(); a != nil {
 		if checked, err := d.checkAnnouncement(a); err == nil {
 			return checked, nil
 		}
@@ -103,7 +113,7 @@ func (d *Daemon) inquire(ctx context.Context, from node.Peer, b *chain.Brief) (c
 		d.blameBreach(from, err)
 		return chain.CheckedAnnouncement{}, errors.Join(errUnexpanded, d.feedHeaders(from, []chain.Header{b.Header}))
 	}
-	if !bytes.Equal(a.Brief().Bytes(), b.Bytes()) {
+	if !b.Of(a) {
 		return chain.CheckedAnnouncement{}, errFalseBrief
 	}
 	return d.checkAnnouncement(a)
@@ -120,8 +130,8 @@ func (d *Daemon) announcement(ctx context.Context, from node.Peer, block chain.H
 	return a.Announcement, err
 }
 
-// few fetches the few transactions that a brief names and the pool lacks, which
-// is one question where the announcement would make it two. They wait in the pool
+// few fetches the few transactions that a brief names and the pool lacks or cannot
+// tell apart, which is one question where the announcement would make it two. They wait in the pool
 // for their block; a failure means nothing, for the announcement is asked for then.
 func (d *Daemon) few(ctx context.Context, from node.Peer, block chain.Hash, missing []uint32) (ids []chain.Hash) {
 	a, err := d.askAside(ctx, from, node.Request{Want: node.WantTxs, IDs: []chain.Hash{block}, Index: missing})
@@ -130,7 +140,7 @@ func (d *Daemon) few(ctx context.Context, from node.Peer, block chain.Hash, miss
 		return nil
 	}
 	checked, err := d.checkTxs(a.Txs)
-	if err != nil {
+	if err != nil || len(checked) != len(missing) {
 		return nil
 	}
 	for _, tx := range checked {

@@ -16,8 +16,8 @@ func TestBriefsThatThePoolDoesNotExpand(t *testing.T) {
 	p := chain.Regtest()
 	secret := chaintest.Block(p, p.GenesisState(), chaintest.Plan{Pay: chaintest.Address(1), Txs: []*chain.Tx{pay(p, 0, 1000, 1)}})
 	other := chaintest.Block(p, p.GenesisState(), chaintest.Plan{Name: "another", Pay: chaintest.Address(3), Txs: []*chain.Tx{pay(p, 1, 1000, 1)}})
-	forged := secret.Announce().Brief()
-	forged.IDs[0][0] ^= 1
+	forged := secret.Announce().Brief(1)
+	forged.Short[0] ^= 1
 	bent := secret.Announce()
 	bent.IDs = []chain.Hash{other.Announce().IDs[0]}
 	for name, c := range map[string]struct {
@@ -27,13 +27,13 @@ func TestBriefsThatThePoolDoesNotExpand(t *testing.T) {
 		verdict node.Verdict
 		follows bool // the whole block is fetched
 	}{
-		"true":                              {secret.Announce().Brief(), secret.Announce(), nil, node.Accept, true},
-		"no answer":                         {secret.Announce().Brief(), nil, nil, node.Ignore, true},
-		"a refusal":                         {secret.Announce().Brief(), nil, errors.New("not today"), node.Ignore, true},
-		"another block":                     {secret.Announce().Brief(), other.Announce(), nil, node.Reject, false},
+		"true":                              {secret.Announce().Brief(1), secret.Announce(), nil, node.Accept, true},
+		"no answer":                         {secret.Announce().Brief(1), nil, nil, node.Ignore, true},
+		"a refusal":                         {secret.Announce().Brief(1), nil, errors.New("not today"), node.Ignore, true},
+		"another block":                     {secret.Announce().Brief(1), other.Announce(), nil, node.Reject, false},
 		"a brief of nothing":                {forged, secret.Announce(), nil, node.Reject, false},
-		"ids that do not match the root":    {bent.Brief(), bent, nil, node.Reject, false},
-		"a brief of other ids, a true list": {bent.Brief(), secret.Announce(), nil, node.Reject, false},
+		"ids that do not match the root":    {bent.Brief(1), bent, nil, node.Reject, false},
+		"a brief of other ids, a true list": {bent.Brief(1), secret.Announce(), nil, node.Reject, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sender := &liar{}
@@ -82,7 +82,7 @@ func TestBriefsThatCostNoQuestion(t *testing.T) {
 	for limit.Met(block.ID()) {
 		block.Header.Nonce++
 	}
-	if v := b.GossipBlock(t.Context(), a.self, block.Announce().Brief()); v != node.Reject {
+	if v := b.GossipBlock(t.Context(), a.self, block.Announce().Brief(1)); v != node.Reject {
 		t.Errorf("a block without work: verdict %v", v)
 	}
 	if n := sender.count(node.WantAnnouncement); n != 0 {

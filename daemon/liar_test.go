@@ -305,7 +305,7 @@ func TestBodyBrokenUnderItsRootIsCondemnedAndNobodyBlamed(t *testing.T) {
 	})
 	b := start(t, p, a)
 	linked(t, 1, a, b)
-	if err := a.Daemon.Network().PublishBlock(bad.Announce()); err != nil {
+	if err := a.Daemon.Network().PublishBlock(bad.Announce().Brief(1)); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "b condemns the block", func() bool { return status(b, bad.ID()) == node.Condemned })

@@ -64,7 +64,7 @@ func (d *Daemon) submit(ctx context.Context, b *chain.Block) error {
 	if out.Verdict != node.Accept {
 		return fmt.Errorf("our own block was not taken: %w", out.Why)
 	}
-	if err := d.net.PublishBlock(checked.Announce().Announcement()); err != nil {
+	if err := d.net.PublishBlock(d.brief(checked.Announce())); err != nil {
 		d.log.Warn("a block was not published", "id", checked.ID(), "err", err)
 	}
 	return nil

@@ -76,7 +76,7 @@ func (d *Daemon) publish() {
 			return
 		case out := <-d.outbox:
 			for _, a := range out.Announce {
-				d.logPublish(d.net.PublishBlock(a.Announcement()))
+				d.logPublish(d.net.PublishBlock(d.brief(a)))
 			}
 			for _, tx := range out.Relay {
 				d.logPublish(d.net.PublishTx(tx.Tx()))

@@ -216,7 +216,7 @@ func TestPeersMaySpeakBeforeTheNetworkIsThere(t *testing.T) {
 		cfg.Open = func(ctx context.Context, c p2p.Config, h p2p.Handler) (*p2p.Network, error) {
 			h.Joined("early")
 			plan := chaintest.Plan{Txs: []*chain.Tx{pay(p, 2, 1000, 3)}} // to be asked for
-			h.GossipBlock(ctx, "early", chaintest.Block(p, p.GenesisState(), plan).Announce().Brief())
+			h.GossipBlock(ctx, "early", chaintest.Block(p, p.GenesisState(), plan).Announce().Brief(1))
 			h.GossipTx(ctx, "early", pay(p, 0, 1000, 1))
 			if fails {
 				return nil, errDisk

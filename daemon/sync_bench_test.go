@@ -430,7 +430,7 @@ func BenchmarkFilledFromPool(b *testing.B) {
 			raw += verify(b, l.p, block.Block().Txs)
 			b.StartTimer()
 			start := time.Now()
-			d.GossipBlock(b.Context(), "somebody", block.Announce().Announcement().Brief())
+			d.GossipBlock(b.Context(), "somebody", block.Announce().Announcement().Brief(len(block.Txs())))
 			filled += time.Since(start)
 			b.StopTimer()
 			if tip, err := s.Tip(); err != nil || tip.State.Height != h {

@@ -42,9 +42,9 @@ func measureForm(t *testing.T, size int) {
 	nodes, ears := v.ears()
 	var half, most []time.Duration
 	for i := range 5 {
-		a := &chain.Announcement{Coinbase: &chain.Coinbase{Height: uint64(i), Extra: make([]byte, 60)}, IDs: make([]chain.Hash, size/len(chain.ShortID{}))}
+		b := &chain.Brief{Coinbase: &chain.Coinbase{Height: uint64(i), Extra: make([]byte, 60)}, Width: 6, Short: make([]uint64, size/6)}
 		start := time.Now()
-		if err := nodes[0].PublishBlock(a); err != nil {
+		if err := nodes[0].PublishBlock(b); err != nil {
 			t.Fatal(err)
 		}
 		took := []time.Duration{0}

@@ -289,7 +289,7 @@ func TestVirtualAnnouncement(t *testing.T) {
 func (v *virtual) announce(pools string, txs []*chain.Tx) {
 	v.Helper()
 	b := chaintest.Block(v.p, v.nodes[0].tip(), chaintest.Plan{Gap: -1, Pay: chaintest.Address(0), Txs: txs})
-	size := len(b.Announce().Brief().Bytes())
+	size := len(b.Announce().Brief(2 * len(b.Txs)).Bytes())
 	whole := size
 	if err := v.nodes[0].Backend.Work.Submit(v.Context(), b); err != nil {
 		v.Fatal(err)

@@ -52,7 +52,7 @@ type gossip struct {
 
 func (n *Network) openGossip() error {
 	g := n.cfg.Genesis
-	names := []string{topic(g, "tx/1"), topic(g, "block/2"), topic(g, "tip/1")}
+	names := []string{topic(g, "tx/1"), topic(g, "block/3"), topic(g, "tip/1")}
 	n.topics = newTraffic(n.roster, names)
 	ps, err := pubsub.NewGossipSub(n.ctx, watchful{n.host, n.Blame}, n.gossipOptions(names)...)
 	if err != nil {
@@ -154,10 +154,9 @@ func (n *Network) PublishTx(tx *chain.Tx) error {
 	return n.publish(n.gossip.tx, tx.Bytes())
 }
 
-// PublishBlock tells every peer of a block, as PublishTx does. What travels is the
-// announcement's brief.
-func (n *Network) PublishBlock(a *chain.Announcement) error {
-	return n.publish(n.gossip.block, a.Brief().Bytes())
+// PublishBlock tells every peer of a block, as PublishTx does.
+func (n *Network) PublishBlock(b *chain.Brief) error {
+	return n.publish(n.gossip.block, b.Bytes())
 }
 
 // PublishTip tells every peer which tip we follow, as PublishTx does. The claim

@@ -44,12 +44,12 @@ func TestGossipPassesThroughTheMiddle(t *testing.T) {
 		}
 	}
 
-	block := chain.Dev().Genesis.Announce()
+	block := chain.Dev().Genesis.Announce().Brief(0)
 	if err := a.PublishBlock(block); err != nil {
 		t.Fatal(err)
 	}
 	next(t, b.blocks)
-	if got := next(t, c.blocks); got.from != b.ID() || !bytes.Equal(got.what.Bytes(), block.Brief().Bytes()) {
+	if got := next(t, c.blocks); got.from != b.ID() || !bytes.Equal(got.what.Bytes(), block.Bytes()) {
 		t.Errorf("heard %v from %s", got.what, Name(got.from))
 	}
 
@@ -146,8 +146,7 @@ func TestWhoSendsGarbageIsCutOff(t *testing.T) {
 
 func TestTooLongForGossip(t *testing.T) {
 	a := begin(t, dev())
-	ids := make([]chain.Hash, maxGossip/6+1)
-	mustFail(t, a.PublishBlock(&chain.Announcement{Coinbase: &chain.Coinbase{}, IDs: ids}), "too long")
+	mustFail(t, a.PublishBlock(&chain.Brief{Coinbase: &chain.Coinbase{}, Width: 6, Short: make([]uint64, maxGossip/6+1)}), "too long")
 }
 
 func TestTipNeedsItsSpeakersSignature(t *testing.T) {
