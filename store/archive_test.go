@@ -108,9 +108,7 @@ func TestArchiveOfADamagedStoreIsNotWritten(t *testing.T) {
 	raw := w.tip.body.Block().Bytes()
 	raw[len(raw)-1] ^= 1
 	change.put(keyBody(w.tip.id()), raw)
-	if err := s.disk.write(change); err != nil {
-		t.Fatal(err)
-	}
+	tamper(t, s.book, change)
 	n, blocks, err := s.Chain(false)
 	if err != nil {
 		t.Fatal(err)

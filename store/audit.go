@@ -62,10 +62,13 @@ type Audit struct {
 	more   int
 }
 
-// Audit begins one of the present moment; the store must stay as it is until the
-// last call.
+// Audit begins one of the present moment, with all that was due written; the store
+// must stay as it is until the last call.
 func (b *book) Audit() *Audit {
 	a := &Audit{reads: b.reads, p: b.params, want: map[byte]int{kindTip: 1}}
+	if err := b.Settle(); err != nil {
+		a.Fault("what follows from the newest blocks is not written: %v", err)
+	}
 	a.genesis()
 	return a
 }

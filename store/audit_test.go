@@ -63,31 +63,27 @@ func TestAuditFindsEveryFault(t *testing.T) {
 	if list := audit(t, s.book); len(list) > 0 {
 		t.Fatalf("a sound store: %v", list)
 	}
-	whole := dump(t, s.disk)
+	sound := whole(t, s.book)
 	spoil := func(what, key string, value []byte) {
 		t.Helper()
 		change := newBatch()
 		change.set(key, change0(value))
-		if err := s.disk.write(change); err != nil {
-			t.Fatal(err)
-		}
+		tamper(t, s.book, change)
 		if list := audit(t, s.book); len(list) == 0 {
 			t.Errorf("%s: key %q: nothing is found", what, key)
 		}
 		mend := newBatch()
 		mend.remove([]byte(key))
-		if old, there := whole[key]; there {
+		if old, there := sound[key]; there {
 			mend.put([]byte(key), []byte(old))
 		}
-		if err := s.disk.write(mend); err != nil {
-			t.Fatal(err)
-		}
+		tamper(t, s.book, mend)
 	}
-	for _, key := range slices.Sorted(maps.Keys(whole)) {
+	for _, key := range slices.Sorted(maps.Keys(sound)) {
 		if key[0] == kindNamed {
 			continue
 		}
-		value := []byte(whole[key])
+		value := []byte(sound[key])
 		spoil("missing", key, nil)
 		spoil("longer", key, append(slices.Clone(value), 0))
 		for i := range value {
@@ -99,7 +95,7 @@ func TestAuditFindsEveryFault(t *testing.T) {
 		}
 		other := []byte(key)
 		other[len(other)-1] ^= 1
-		if _, there := whole[string(other)]; !there && key[0] != kindTip {
+		if _, there := sound[string(other)]; !there && key[0] != kindTip {
 			spoil("without a reason", string(other), value)
 		}
 	}
@@ -107,7 +103,7 @@ func TestAuditFindsEveryFault(t *testing.T) {
 	if list := audit(t, s.book); len(list) > 0 {
 		t.Errorf("mended again: %v", list)
 	}
-	sameDisks(t, dump(t, s.disk), whole)
+	sameDisks(t, whole(t, s.book), sound)
 }
 
 func change0(value []byte) change { return change{value: value} }

@@ -31,11 +31,26 @@ type Config struct {
 	// system.
 	Free func(dir string) (uint64, error)
 
-	// Log hears what the database says, if not nil. It is called from many
-	// goroutines.
+	// Log hears what the database says, if not nil: as information only what a
+	// person may wait for. It is called from many goroutines.
 	Log func(level slog.Level, text string)
 
+	// Cache is how many bytes of memory may hold what follows from the newest blocks
+	// before it is written to the indexes. 0 is DefaultCache; less than 0 writes
+	// everything at once.
+	Cache int64
+
 	folder string // of the database in Dir; empty is databaseFolder
+}
+
+// DefaultCache is how many bytes hold what is not written yet.
+const DefaultCache = 256 << 20
+
+// defaultLag bounds how long an open after a crash may take too.
+var defaultLag = lag{bytes: DefaultCache, blocks: 4096}
+
+func (c Config) lag() lag {
+	return lag{bytes: cmp.Or(c.Cache, DefaultCache), blocks: defaultLag.blocks}
 }
 
 // Badger remembers on disk. Make it with Open.
@@ -111,11 +126,30 @@ func openNew(c Config) (*Badger, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := newBook(c.Params, &badgerDisk{db, nil, discOf(c), said})
+	b, err := bareBook(c.Params, &badgerDisk{db, nil, discOf(c), said}, c.lag())
+	if err == nil {
+		err = b.start(c)
+	}
 	if err != nil {
 		return nil, errors.Join(inFolder(err, c.Dir), db.Close())
 	}
 	return &Badger{b, discOf(c)}, nil
+}
+
+// start derives what a crash left due, and writes behind from now on.
+func (b *book) start(c Config) error {
+	b.log = c.Log
+	if err := b.rollForward(); err != nil {
+		b.seen.show(nil)
+		if full := (*FullError)(nil); !errors.As(err, &full) {
+			err = damage(c.Dir, "what the newest blocks did", err)
+		}
+		return err
+	}
+	if !b.lag.none() {
+		b.flusher = startFlusher(b)
+	}
+	return nil
 }
 
 // prepareNew makes room for a database that is built, or keeps what is there of it.
@@ -141,20 +175,29 @@ func openMarkedBook(c Config, m marker, d *badgerDisk) (*book, error) {
 			return nil, damage(c.Dir, "the database holds no chain", err)
 		}
 	}
-	b, err := newBook(c.Params, d)
+	b, err := bareBook(c.Params, d, c.lag())
 	if err != nil {
 		return nil, inFolder(err, c.Dir)
 	}
+	if err := b.check(c, m); err != nil {
+		b.seen.show(nil)
+		return nil, err
+	}
+	return b, b.start(c)
+}
+
+// check reads what was written last, and marks the folder as sound.
+func (b *book) check(c Config, m marker) error {
 	if !m.Beginning {
 		if err := b.checkReadable(m.Suspect); err != nil {
-			return nil, damage(c.Dir, "what was written last", err)
+			return damage(c.Dir, "what was written last", err)
 		}
 	}
-	if m.Beginning || m.Suspect {
-		m.Beginning, m.Suspect = false, false
-		err = writeMark(c, m)
+	if !m.Beginning && !m.Suspect && m.Format == format {
+		return nil
 	}
-	return b, err
+	m.Beginning, m.Suspect, m.Format = false, false, format
+	return writeMark(c, m)
 }
 
 var errNoGenesis = errors.New("no genesis")
@@ -227,7 +270,7 @@ func (c *complaints) say(l slog.Level, format string, args []any) {
 
 func (c *complaints) Errorf(format string, args ...any)   { c.say(slog.LevelError, format, args) }
 func (c *complaints) Warningf(format string, args ...any) { c.say(slog.LevelWarn, format, args) }
-func (c *complaints) Infof(format string, args ...any)    { c.say(slog.LevelInfo, format, args) }
+func (c *complaints) Infof(format string, args ...any)    { c.say(slog.LevelDebug, format, args) } // its own upkeep
 func (c *complaints) Debugf(format string, args ...any)   { c.say(slog.LevelDebug, format, args) }
 
 type badgerDisk struct {
@@ -280,12 +323,7 @@ func (d *badgerDisk) write(b *batch) error {
 		return err
 	}
 	err := d.db.Update(func(txn *badger.Txn) error {
-		for key, c := range b.changes {
-			if err := set(txn, []byte(key), c.value); err != nil {
-				return err
-			}
-		}
-		return nil
+		return b.each(func(key, value []byte) error { return set(txn, key, value) })
 	})
 	if errors.Is(err, badger.ErrTxnTooBig) {
 		return fmt.Errorf("a step of %d entries and %d bytes: %w", b.weight.entries, b.weight.bytes, err)

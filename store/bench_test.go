@@ -24,7 +24,7 @@ func benchmarkCommit(b *testing.B, bytes int) {
 		b.StopTimer()
 		step, next := nextStep(b, p, parent, bytes)
 		parent = next
-		batches, err := s.plan([]node.Step{step})
+		planned, err := s.plan([]node.Step{step}, false)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -34,7 +34,7 @@ func benchmarkCommit(b *testing.B, bytes int) {
 		ours += time.Since(begin)
 		b.StopTimer()
 		begin = time.Now()
-		if err := raw.disk.write(batches[0]); err != nil {
+		if err := raw.disk.write(planned.batches[0]); err != nil {
 			b.Fatal(err)
 		}
 		alone += time.Since(begin)

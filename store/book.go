@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 
@@ -18,34 +19,70 @@ var ErrClosed = errors.New("the store is closed")
 const MaxNamed = 1 << 20
 
 // book is what both stores are: entries, bodies, the best chain's coins, and
-// indexes, on a disk. It keeps nothing in memory, so there is nothing to go
-// stale after a failed write.
+// indexes, on a disk. Beside the newest moment of the disk it keeps in memory only
+// what is due to be written there, which it could derive again.
 type book struct {
 	reads
+	behind
 	disk    disk
 	params  *chain.Params
+	seen    seen
 	writing sync.Mutex   // one writer at a time
 	open    sync.RWMutex // held for reading by every call; Close waits for them
 	closed  bool         // under open
 	readers readers
+	log     func(slog.Level, string) // nil: nobody listens
 }
 
-// newBook opens the book on a disk, and writes the genesis on an empty one.
-func newBook(p *chain.Params, d disk) (*book, error) {
-	b := &book{disk: d, params: p}
+// newBook opens the book on a disk, writes the genesis on an empty one, and derives
+// what a crash left due.
+func newBook(p *chain.Params, d disk, g lag) (*book, error) {
+	b, err := bareBook(p, d, g)
+	if err == nil {
+		err = b.rollForward()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// bareBook is newBook without a look at what is due: rollForward must come before
+// anything else is asked for.
+func bareBook(p *chain.Params, d disk, g lag) (*book, error) {
+	b := &book{disk: d, params: p, behind: behind{lag: g}}
+	b.turn.L = &b.writing
 	b.reads = reads{func(f func(snapshot) error) error {
-		return b.whileOpen(func() error { return b.disk.view(f) })
+		return b.whileOpen(func() error { return b.look(f) })
 	}}
+	if err := b.see(); err != nil {
+		return nil, err
+	}
 	id, err := b.At(0)
 	switch {
 	case errors.Is(err, node.ErrUnknown):
-		return b, b.begin()
-	case err != nil:
+		err = b.begin()
+	case err == nil && id != p.GenesisID():
+		err = &GenesisError{Have: id, Want: p.GenesisID()}
+	}
+	if err != nil {
+		b.seen.show(nil)
 		return nil, err
-	case id != p.GenesisID():
-		return nil, &GenesisError{Have: id, Want: p.GenesisID()}
 	}
 	return b, nil
+}
+
+// look shows f the newest moment.
+func (b *book) look(f func(snapshot) error) error {
+	h := b.seen.take()
+	defer b.seen.drop(h)
+	return f(h.snapshot)
+}
+
+func (b *book) say(format string, args ...any) {
+	if b.log != nil {
+		b.log(slog.LevelInfo, fmt.Sprintf(format, args...))
+	}
 }
 
 // begin writes the genesis. A crash here leaves an empty book: the next open
@@ -60,13 +97,16 @@ func (b *book) begin() error {
 	p := newPlan(empty{}, b.disk.room())
 	p.step = newBatch()
 	p.bodies[s.ID] = genesis
-	if err := p.enter(e); err != nil {
+	if err := p.enter(e, s.ID); err != nil {
 		return err
 	}
-	if err := p.extend(s, b.params.GenesisCoins()); err != nil {
+	if err := p.extend(s, chain.Hash{}, b.params.GenesisCoins()); err != nil {
 		return err
 	}
-	return b.disk.write(p.step)
+	if err := b.disk.write(p.step); err != nil {
+		return err
+	}
+	return b.see()
 }
 
 // empty is the snapshot of a new disk.
@@ -84,20 +124,45 @@ func (b *book) Commit(steps ...node.Step) error {
 	b.writing.Lock()
 	defer b.writing.Unlock()
 	return b.whileOpen(func() error {
-		batches, err := b.plan(steps)
-		if err == nil && condemns(steps) {
-			err = b.disk.sound()
-		}
-		if err != nil {
+		if err := b.commit(steps); err != nil {
 			return fmt.Errorf("commit: %w", err)
-		}
-		for i, batch := range batches {
-			if err := b.disk.write(batch); err != nil {
-				return fmt.Errorf("commit, transaction %d of %d: %w", i+1, len(batches), err)
-			}
 		}
 		return nil
 	})
+}
+
+func (b *book) commit(steps []node.Step) error {
+	behind, err := b.prepare(steps)
+	if err != nil {
+		return err
+	}
+	p, err := b.plan(steps, behind)
+	if err == nil && condemns(steps) {
+		err = b.disk.sound()
+	}
+	if err != nil {
+		return err
+	}
+	for i, batch := range p.batches {
+		if err = b.disk.write(batch); err != nil {
+			err = fmt.Errorf("transaction %d of %d: %w", i+1, len(p.batches), err)
+			break
+		}
+	}
+	if seen := b.see(p.late...); err == nil {
+		err = seen
+	}
+	b.settleSoon()
+	return err
+}
+
+// prepare tells whether steps may be written behind. What takes a block off the tip
+// finds everything written.
+func (b *book) prepare(steps []node.Step) (behind bool, err error) {
+	if b.lag.none() || slices.ContainsFunc(steps, func(s node.Step) bool { return s.Undo }) {
+		return false, b.settle()
+	}
+	return true, b.makeRoom()
 }
 
 // condemns tells whether a step condemns a block. That is for good, so the disk is
@@ -108,18 +173,18 @@ func condemns(steps []node.Step) bool {
 	})
 }
 
-func (b *book) plan(steps []node.Step) (batches []*batch, err error) {
-	err = b.disk.view(func(s snapshot) error {
-		p := newPlan(s, b.disk.room())
+func (b *book) plan(steps []node.Step, behind bool) (p *plan, err error) {
+	err = b.look(func(s snapshot) error {
+		p = newPlan(s, b.disk.room())
+		p.behind, p.mark = behind, b.below()
 		for i, step := range steps {
 			if err := p.take(step); err != nil {
 				return fmt.Errorf("step %d of %d: %w", i+1, len(steps), err)
 			}
 		}
-		batches = p.batches
 		return nil
 	})
-	return batches, err
+	return p, err
 }
 
 // Put keeps a value of at most MaxNamed bytes under a name, durable on return;
@@ -136,11 +201,17 @@ func (b *book) Put(name string, value []byte) error {
 	}
 	b.writing.Lock()
 	defer b.writing.Unlock()
-	return b.whileOpen(func() error { return b.disk.write(change) })
+	return b.whileOpen(func() error {
+		if err := b.disk.write(change); err != nil {
+			return err
+		}
+		return b.see()
+	})
 }
 
 // Close waits for the calls under way, those of Readers included, ends the
-// Readers that are still open, and closes. A second Close does nothing.
+// Readers that are still open, writes what is due, and closes. Where there is no
+// room for that, it is derived again by the next open. A second Close does nothing.
 func (b *book) Close() error {
 	b.open.Lock()
 	defer b.open.Unlock()
@@ -149,7 +220,9 @@ func (b *book) Close() error {
 	}
 	b.closed = true
 	b.readers.end()
-	return b.disk.close()
+	err := b.finish()
+	b.seen.show(nil)
+	return errors.Join(err, b.disk.close())
 }
 
 // whileOpen must not be nested: a waiting Close stands between.

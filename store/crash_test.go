@@ -57,7 +57,7 @@ func TestInterruptedReorganisation(t *testing.T) {
 		left := 0
 		for _, after := range []bool{false, true} {
 			d := &failingDisk{narrowDisk: narrowDisk{disk: &tree{}, most: size{150, 1 << 30}}, after: after}
-			b, err := newBook(p, d)
+			b, err := newBook(p, d, lag{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -122,7 +122,7 @@ func stepsDone(t *testing.T, left map[string]string, states []map[string]string)
 func TestFaultLeavesNothing(t *testing.T) {
 	p := chaintest.Easy()
 	d := &narrowDisk{disk: &tree{}, most: size{150, 1 << 30}}
-	b, err := newBook(p, d)
+	b, err := newBook(p, d, lag{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,6 +271,9 @@ func TestReadersSeeOneMoment(t *testing.T) {
 	for name, open := range map[string]func(*chain.Params) rememberer{
 		"memory": func(p *chain.Params) rememberer { return NewMemory(p) },
 		"badger": func(p *chain.Params) rememberer { return openBadger(t, p, t.TempDir()) },
+		"badger, restless": func(p *chain.Params) rememberer {
+			return openWith(t, Config{Dir: t.TempDir(), Params: p, Cache: 1})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := chaintest.Easy()

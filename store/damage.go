@@ -296,11 +296,7 @@ func readBlock(s snapshot, id chain.Hash) error {
 	if _, err := bodyOf(s, id); err != nil {
 		return fmt.Errorf("block %v: %w", id, err)
 	}
-	raw, err := find(s, keyDiff(id))
-	if err == nil {
-		_, err = decodeDiff(id, raw)
-	}
-	if err != nil {
+	if _, err := diffOf(s, id); err != nil {
 		return fmt.Errorf("what block %v did: %w", id, err)
 	}
 	return nil

@@ -46,6 +46,52 @@ func bodyKeys(b chain.CheckedBlock) [][]byte {
 	return keys
 }
 
+// derives tells whether keys of a kind follow from bodies and diffs, so that they
+// may be written behind the tip.
+func derives(kind byte) bool {
+	switch kind {
+	case kindCoin, kindOwned, kindHistory, kindTx, kindSpend:
+		return true
+	}
+	return false
+}
+
+// derive calls f with each key of one kind that follows from a block on the best
+// chain, and with its value; nil deletes.
+func (b late) derive(kind byte, f func(key, value []byte)) {
+	switch kind {
+	case kindCoin, kindOwned:
+		for _, c := range b.diff.Spent {
+			f(coinPair(kind, c).key, nil)
+		}
+		for _, c := range b.diff.Created {
+			p := coinPair(kind, c)
+			f(p.key, p.value)
+		}
+	case kindHistory:
+		for key, item := range history(b.body, b.height) {
+			f(keyHistory(key.owner, key.at), encodeItem(item))
+		}
+	case kindTx, kindSpend:
+		for _, key := range bodyKeys(b.body) {
+			if key[0] == kind {
+				f(key, []byte{})
+			}
+		}
+	}
+}
+
+// pair is a key and its value; nil deletes.
+type pair struct{ key, value []byte }
+
+// coinPair is one of the two keys under which an unspent coin is kept.
+func coinPair(kind byte, c chain.Coin) pair {
+	if kind == kindCoin {
+		return pair{keyCoin(c.OutPoint), encodeCoin(c)}
+	}
+	return pair{keyOwned(c.Owner, c.OutPoint), appendCoin(nil, c)}
+}
+
 // touch names an item of history.
 type touch struct {
 	owner chain.Address

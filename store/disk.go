@@ -44,6 +44,7 @@ func (s size) fits(room size) bool { return s.entries <= room.entries && s.bytes
 // A batch is a net change of keys.
 type batch struct {
 	changes map[string]change
+	run     []pair // further ones, which nobody looks up and no other batch is fused with
 	weight  size
 }
 
@@ -66,6 +67,21 @@ func (b *batch) add(key, value []byte) {
 
 // remove deletes a key that is there.
 func (b *batch) remove(key []byte) { b.set(string(key), change{}) }
+
+// each calls f with every change; a nil value deletes.
+func (b *batch) each(f func(key, value []byte) error) error {
+	for _, p := range b.run {
+		if err := f(p.key, p.value); err != nil {
+			return err
+		}
+	}
+	for key, c := range b.changes {
+		if err := f([]byte(key), c.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // present keeps an empty value apart from a deleted one.
 func present(value []byte) []byte {

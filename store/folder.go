@@ -19,8 +19,10 @@ const (
 	lockFile       = ".lock"      // names the process that holds it
 )
 
-// format is the version of the key table and the encodings.
-const format = 1
+// format is the version of the key table and the encodings. Format 2 may hold what
+// follows from its newest blocks or not, and tells so by a key that format 1 does not
+// know; a database in format 1 is one in format 2 that holds all of it.
+const format = 2
 
 // marker is what the mark file holds. It is read before the database is opened:
 // a newer program's may be unreadable to us.

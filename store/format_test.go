@@ -26,6 +26,18 @@ func TestFormatIsGolden(t *testing.T) {
 		fmt.Fprintf(&text, "%c %x = %x\n", key[0], key[1:], all[key])
 	}
 	const name = "testdata/format.golden"
+	fmt.Fprintln(&text, "what of it is there while the block's keys are due")
+	held := dump(t, heldBack(t, m).disk)
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		if value, there := held[key]; !there || value != all[key] {
+			fmt.Fprintf(&text, "%c %x is due\n", key[0], key[1:])
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(held)) {
+		if _, there := all[key]; !there {
+			fmt.Fprintf(&text, "%c %x = %x\n", key[0], key[1:], held[key])
+		}
+	}
 	if *update {
 		if err := os.WriteFile(name, []byte(text.String()), 0o600); err != nil {
 			t.Fatal(err)
@@ -65,6 +77,29 @@ func smallChain(t *testing.T) *Memory {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// heldBack is the same chain in a store that has written nothing of what is due.
+func heldBack(t *testing.T, m *Memory) *Memory {
+	t.Helper()
+	h := lagging(t, m.params, &tree{}, idle)
+	tip, err := m.Tip()
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := m.Body(tip.State.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff, err := m.Diff(tip.State.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit(t, h, node.Step{Entries: []node.Entry{tip}, Bodies: []chain.CheckedBlock{body}, Tip: tip.State.ID, Diff: diff})
+	if err := h.Put("name", []byte("value")); err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
 
 func childOf(t *testing.T, p *chain.Params, tx *chain.Tx, coin chain.Coin) *stone {

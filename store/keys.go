@@ -21,8 +21,11 @@ import (
 //	t  txid block                      that a stored body holds the transaction
 //	x  txid index spender block        that a stored body's transaction spends the output
 //	u  name                            other packages' values
+//	w                                  the block of the best chain up to which all that follows from blocks is
+//	                                   written; it is there while that is not the tip
 //
-// h, d, c, a and y follow the tip; t and x follow the bodies.
+// h, d, c, a and y follow the tip; t and x follow the bodies. Of blocks between w
+// and the tip, any c, a, y, t and x may be missing or stale.
 const (
 	kindTip       = 'm'
 	kindEntry     = 'e'
@@ -36,10 +39,14 @@ const (
 	kindTx        = 't'
 	kindSpend     = 'x'
 	kindNamed     = 'u'
+	kindWritten   = 'w'
 	outPointBytes = 32 + 4
 )
 
-var keyTip = []byte{kindTip}
+var (
+	keyTip     = []byte{kindTip}
+	keyWritten = []byte{kindWritten}
+)
 
 func keyOf(kind byte, id chain.Hash) []byte {
 	return append([]byte{kind}, id[:]...)

@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"math"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"cairn/chain"
@@ -16,7 +17,7 @@ type Memory struct{ *book }
 
 // NewMemory makes a store that holds the genesis of p.
 func NewMemory(p *chain.Params) *Memory {
-	b, err := newBook(p, &tree{})
+	b, err := newBook(p, &tree{}, lag{})
 	if err != nil {
 		panic(err) // NewParams has checked the genesis, and nothing else can fail
 	}
@@ -29,7 +30,8 @@ func NewMemory(p *chain.Params) *Memory {
 // trees.
 type tree struct {
 	root   atomic.Pointer[leaf]
-	writes uint64 // owned by write
+	mu     sync.Mutex
+	writes uint64 // guarded by mu
 }
 
 type leaf struct {
@@ -51,15 +53,18 @@ func (t *tree) view(f func(snapshot) error) error { return f(t.root.Load()) }
 func (t *tree) hold() (snapshot, func()) { return t.root.Load(), func() {} }
 
 func (t *tree) write(b *batch) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.writes++
 	root := t.root.Load()
-	for key, c := range b.changes {
-		if c.value == nil {
+	_ = b.each(func(k, value []byte) error {
+		if key := string(k); value == nil {
 			root = root.without(key, t.writes)
 		} else {
-			root = root.with(&leaf{key: key, value: c.value, rank: rank(key), write: t.writes})
+			root = root.with(&leaf{key: key, value: value, rank: rank(key), write: t.writes})
 		}
-	}
+		return nil
+	})
 	t.root.Store(root)
 	return nil
 }

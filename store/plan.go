@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -24,6 +25,10 @@ type plan struct {
 	batches []*batch                          // whole steps each, to be written in this order
 	step    *batch                            // of the step being planned
 	bodies  map[chain.Hash]chain.CheckedBlock // that came with these steps
+
+	behind bool       // what follows from a block on the tip is left due, and the steps take none off
+	late   []late     // those blocks
+	mark   chain.Hash // the block before all that are due; zero if none was yet
 }
 
 func newPlan(base snapshot, room size) *plan {
@@ -64,7 +69,7 @@ func (p *plan) change(s node.Step) error {
 		p.bodies[b.ID()] = b
 	}
 	for _, e := range s.Entries {
-		if err := p.enter(e); err != nil {
+		if err := p.enter(e, s.Tip); err != nil {
 			return err
 		}
 	}
@@ -85,7 +90,7 @@ func (p *plan) change(s node.Step) error {
 }
 
 // enter writes an entry, and its body if the entry becomes complete.
-func (p *plan) enter(e node.Entry) error {
+func (p *plan) enter(e node.Entry, tip chain.Hash) error {
 	id := e.State.ID
 	if id != e.Header.ID() || e.State.Bits != e.Header.Bits || e.State.Time != e.Header.Time {
 		return fault("the state of entry %v is not its header's", id)
@@ -114,7 +119,7 @@ func (p *plan) enter(e node.Entry) error {
 	if !ok {
 		return fault("entry %v is complete without a body", id)
 	}
-	p.write(b)
+	p.write(b, p.behind && id == tip)
 	return nil
 }
 
@@ -127,8 +132,12 @@ func (p *plan) stored(id chain.Hash) error {
 	return err
 }
 
-func (p *plan) write(b chain.CheckedBlock) {
+// write writes a body, and what follows from it on whatever branch unless that is due.
+func (p *plan) write(b chain.CheckedBlock, due bool) {
 	p.step.add(keyBody(b.ID()), b.Raw())
+	if due {
+		return
+	}
 	for _, key := range bodyKeys(b) {
 		p.step.add(key, nil)
 	}
@@ -195,23 +204,40 @@ func (p *plan) put(old, next node.Entry, d chain.Diff) error {
 	if next.Status != node.Complete {
 		return fault("%v is put on the tip and is condemned", next.State.ID)
 	}
-	return p.extend(next.State, d)
+	return p.extend(next.State, old.State.ID, d)
 }
 
-// extend writes all that follows the tip.
-func (p *plan) extend(s chain.State, d chain.Diff) error {
+// extend writes all that follows the tip, or leaves due what follows from blocks.
+func (p *plan) extend(s chain.State, prev chain.Hash, d chain.Diff) error {
 	id := s.ID
-	items, err := p.items(s)
+	b, err := p.body(id)
 	if err != nil {
 		return err
 	}
 	p.step.put(keyTip, id[:])
 	p.step.add(keyHeight(s.Height), id[:])
 	p.step.add(keyDiff(id), encodeDiff(d))
-	for key, item := range items {
+	if p.behind {
+		p.late = append(p.late, late{s.Height, b, d})
+		return p.mention(prev)
+	}
+	for key, item := range history(b, s.Height) {
 		p.step.add(keyHistory(key.owner, key.at), encodeItem(item))
 	}
 	p.apply(d)
+	return nil
+}
+
+// mention marks where what is due begins, in the transaction with its first block.
+func (p *plan) mention(prev chain.Hash) error {
+	marked, err := p.get(keyWritten)
+	if err != nil || marked != nil {
+		return err
+	}
+	if p.mark == (chain.Hash{}) {
+		p.mark = prev
+	}
+	p.step.add(keyWritten, bytes.Clone(p.mark[:]))
 	return nil
 }
 
@@ -227,14 +253,14 @@ func (p *plan) undo(old, next node.Entry, d chain.Diff) error {
 	if string(raw) != string(encodeDiff(d.Inverse())) {
 		return fault("undoing %v is not the inverse of what it did", id)
 	}
-	items, err := p.items(old.State)
+	b, err := p.body(id)
 	if err != nil {
 		return err
 	}
 	p.step.put(keyTip, next.State.ID[:])
 	p.step.remove(keyHeight(old.State.Height))
 	p.step.remove(keyDiff(id))
-	for key := range items {
+	for key := range history(b, old.State.Height) {
 		p.step.remove(keyHistory(key.owner, key.at))
 	}
 	p.apply(d)
@@ -261,12 +287,4 @@ func (p *plan) body(id chain.Hash) (chain.CheckedBlock, error) {
 		return b, nil
 	}
 	return bodyOf(p, id)
-}
-
-func (p *plan) items(s chain.State) (map[touch]HistoryItem, error) {
-	b, err := p.body(s.ID)
-	if err != nil {
-		return nil, err
-	}
-	return history(b, s.Height), nil
 }

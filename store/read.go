@@ -53,6 +53,14 @@ func bodyOf(g getter, id chain.Hash) (chain.CheckedBlock, error) {
 	return b, nil
 }
 
+func diffOf(g getter, id chain.Hash) (chain.Diff, error) {
+	raw, err := find(g, keyDiff(id))
+	if err != nil {
+		return chain.Diff{}, err
+	}
+	return decodeDiff(id, raw)
+}
+
 // reads is all that can be asked of what is remembered. A book answers from the
 // newest snapshot each time, a Reader from its own.
 type reads struct {
@@ -155,11 +163,7 @@ func (r reads) copyOf(key []byte) (raw []byte, err error) {
 // Diff is what a block on the best chain did to the coins, else node.ErrUnknown.
 func (r reads) Diff(id chain.Hash) (d chain.Diff, err error) {
 	err = r.view(func(s snapshot) error {
-		raw, err := find(s, keyDiff(id))
-		if err != nil {
-			return err
-		}
-		d, err = decodeDiff(id, raw)
+		d, err = diffOf(s, id)
 		return err
 	})
 	return d, err

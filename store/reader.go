@@ -19,7 +19,8 @@ func (b *book) Reader() (*Reader, error) {
 	r := &Reader{book: b}
 	r.reads = reads{r.look}
 	if err := b.whileOpen(func() error {
-		r.hold, r.free = b.disk.hold()
+		h := b.seen.take()
+		r.hold, r.free = h.snapshot, func() { b.seen.drop(h) }
 		b.readers.add(r)
 		return nil
 	}); err != nil {

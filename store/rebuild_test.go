@@ -73,7 +73,7 @@ func TestRebuildGivesTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := lived(t, s, p)
-	want := dump(t, s.disk)
+	want := whole(t, s.book)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestRebuildGivesTheSame(t *testing.T) {
 		t.Error("the old database is not what it was")
 	}
 	rebuilt := openBadger(t, p, dir)
-	sameDisks(t, dump(t, rebuilt.disk), want)
+	sameDisks(t, whole(t, rebuilt.book), want)
 	w.compare(t, rebuilt)
 }
 
@@ -143,7 +143,7 @@ func TestSwapIsFinished(t *testing.T) {
 	p, from := chaintest.Easy(), t.TempDir()
 	s := openBadger(t, p, from)
 	lived(t, s, p)
-	want := dump(t, s.disk)
+	want := whole(t, s.book)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestSwapIsFinished(t *testing.T) {
 			}
 		}
 		again := openBadger(t, p, dir)
-		sameDisks(t, dump(t, again.disk), want)
+		sameDisks(t, whole(t, again.book), want)
 		if _, err := os.Stat(at(newFolder)); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("after %d moves the new folder is still there: %v", moves, err)
 		}

@@ -141,7 +141,7 @@ func TestRelicsAreWhatTheDatabaseHolds(t *testing.T) {
 	if err := s.Put("name", nil); err != nil {
 		t.Fatal(err)
 	}
-	want := dump(t, s.disk)
+	want := whole(t, s.book)
 	got, broken := newestRelics(t, dir) // as a crash leaves it
 	if len(broken) > 0 {
 		t.Errorf("broken: %v", broken)

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"cairn/chain/chaintest"
@@ -12,12 +13,14 @@ import (
 // nothing below what the database needs for itself, and holds all that it said it
 // holds when there is room again.
 func TestDiskRunsFull(t *testing.T) {
-	p, dir, left := chaintest.Easy(), t.TempDir(), uint64(LeastRoom)
+	p, dir := chaintest.Easy(), t.TempDir()
+	var left atomic.Int64
+	left.Store(LeastRoom)
 	c := Config{Dir: dir, Params: p, Free: func(at string) (uint64, error) {
 		if at != dir {
 			t.Errorf("asked about %s", at)
 		}
-		return left, nil
+		return uint64(left.Load()), nil
 	}}
 	open := func() *Badger {
 		t.Helper()
@@ -29,33 +32,33 @@ func TestDiskRunsFull(t *testing.T) {
 	}
 	s, w := open(), newWorld(p, 3)
 	commit(t, s, w.extend(w.grow(w.tip)))
-	if left--; !isFull(t, s.Room()) {
+	if left.Add(-1); !isFull(t, s.Room()) {
 		t.Error("it sees room")
 	}
-	left = keptRoom
+	left.Store(keptRoom)
 	commit(t, s, w.extend(w.grow(w.tip)))
 	w.compare(t, s)
-	held := dump(t, s.disk)
-	left--
+	held := told(t, s.book)
+	left.Add(-1)
 	if err := s.Commit(w.extend(w.grow(w.tip))); !isFull(t, err) {
 		t.Errorf("a block is written: %v", err)
 	}
 	if err := s.Put("name", []byte("value")); !isFull(t, err) {
 		t.Errorf("a value is written: %v", err)
 	}
-	sameDisks(t, dump(t, s.disk), held)
+	sameDisks(t, told(t, s.book), held)
 
-	left = LeastRoom
+	left.Store(LeastRoom)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	left--
+	left.Add(-1)
 	if _, err := Open(c); !isFull(t, err) {
 		t.Errorf("it opens: %v", err)
 	}
-	left = LeastRoom
+	left.Store(LeastRoom)
 	s = open()
-	sameDisks(t, dump(t, s.disk), held)
+	sameDisks(t, told(t, s.book), held)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -134,10 +134,11 @@ func TestLargestBlockOfAnyNetworkFits(t *testing.T) {
 // fits commits a step that must be one transaction.
 func fits(t *testing.T, b *Badger, step node.Step) {
 	t.Helper()
-	batches, err := b.plan([]node.Step{step})
+	planned, err := b.plan([]node.Step{step}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
+	batches := planned.batches
 	w, room := batches[0].weight, b.disk.room()
 	t.Logf("%d of %d entries, %d of %d bytes", w.entries, room.entries, w.bytes, room.bytes)
 	if len(batches) != 1 || !w.fits(room) {

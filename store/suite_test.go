@@ -26,7 +26,12 @@ func commit(t testing.TB, s node.Store, steps ...node.Step) {
 
 func openBadger(t testing.TB, p *chain.Params, dir string) *Badger {
 	t.Helper()
-	b, err := Open(Config{Dir: dir, Params: p})
+	return openWith(t, Config{Dir: dir, Params: p})
+}
+
+func openWith(t testing.TB, c Config) *Badger {
+	t.Helper()
+	b, err := Open(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,8 +47,39 @@ func TestMemoryConforms(t *testing.T) {
 	conform(t, func(_ *testing.T, p *chain.Params) rememberer { return NewMemory(p) })
 }
 
+// idle never writes behind unless it is told to, brisk does so every other block.
+var (
+	idle  = lag{bytes: 1 << 40, blocks: 1 << 30}
+	brisk = lag{bytes: 1 << 40, blocks: 4}
+)
+
+// lagging is a store in memory that writes behind.
+func lagging(t testing.TB, p *chain.Params, d disk, g lag) *Memory {
+	t.Helper()
+	b, err := newBook(p, d, g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Memory{b}
+}
+
+func TestMemoryBehindConforms(t *testing.T) {
+	for name, g := range map[string]lag{"held back": idle, "brisk": brisk} {
+		t.Run(name, func(t *testing.T) {
+			conform(t, func(t *testing.T, p *chain.Params) rememberer { return lagging(t, p, &tree{}, g) })
+		})
+	}
+}
+
+// Badger writes at once, some time later, and without a pause beside the commits.
 func TestBadgerConforms(t *testing.T) {
-	conform(t, func(t *testing.T, p *chain.Params) rememberer { return openBadger(t, p, t.TempDir()) })
+	for name, cache := range map[string]int64{"at once": -1, "behind": 0, "restless": 1} {
+		t.Run(name, func(t *testing.T) {
+			conform(t, func(t *testing.T, p *chain.Params) rememberer {
+				return openWith(t, Config{Dir: t.TempDir(), Params: p, Cache: cache})
+			})
+		})
+	}
 }
 
 // conform is what every store must do.
@@ -237,7 +273,7 @@ func TestOneLifeInFourWays(t *testing.T) {
 		p := chaintest.Easy()
 		w, rnd := newWorld(p, seed), rand.New(rand.NewPCG(seed, 2))
 		alone, fused := NewMemory(p), NewMemory(p)
-		narrow, err := newBook(p, &narrowDisk{disk: &tree{}, most: size{120, 1 << 30}})
+		narrow, err := newBook(p, &narrowDisk{disk: &tree{}, most: size{120, 1 << 30}}, lag{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -261,9 +297,9 @@ func TestOneLifeInFourWays(t *testing.T) {
 				durable = openBadger(t, p, dir)
 			}
 			w.compare(t, durable)
-			want := dump(t, alone.disk)
+			want := whole(t, alone.book)
 			for _, b := range []*book{fused.book, narrow, durable.book} {
-				sameDisks(t, dump(t, b.disk), want)
+				sameDisks(t, whole(t, b), want)
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -484,8 +485,40 @@ func equal[T comparable](t *testing.T, what string, got, want T, err error) {
 // dump is every key of a disk with its value.
 func dump(t testing.TB, d disk) map[string]string {
 	t.Helper()
+	return dumpOf(t, d.view)
+}
+
+// whole is every key of a book's disk, once nothing is due.
+func whole(t testing.TB, b *book) map[string]string {
+	t.Helper()
+	if err := b.Settle(); err != nil {
+		t.Fatal(err)
+	}
+	return dump(t, b.disk)
+}
+
+// told is every key that a book tells of; where what is due begins is its own matter.
+func told(t testing.TB, b *book) map[string]string {
+	t.Helper()
+	all := dumpOf(t, b.look)
+	delete(all, string(keyWritten))
+	return all
+}
+
+// tamper changes a book's disk behind its back.
+func tamper(t testing.TB, b *book, change *batch) {
+	t.Helper()
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	if err := errors.Join(b.disk.write(change), b.see()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func dumpOf(t testing.TB, view func(func(snapshot) error) error) map[string]string {
+	t.Helper()
 	all := map[string]string{}
-	if err := d.view(func(s snapshot) error {
+	if err := view(func(s snapshot) error {
 		for kind := range 256 {
 			err := s.each(span{prefix: []byte{byte(kind)}}, func(key, value []byte) error {
 				all[string(key)] = string(value)

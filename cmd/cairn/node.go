@@ -246,17 +246,9 @@ func storeIn(dir string, p *chain.Params, log *slog.Logger) store.Config {
 		Dir: dir, Params: p,
 		Beside: []string{cookieFile + "*", rpcAddrFile, walletFile + "*", hostKeyFile + "*", peersFile + "*", bansFile + "*", configFile, "log"},
 		Log: func(level slog.Level, text string) {
-			log.Log(context.Background(), quieter(level), text, "of", "database")
+			log.Log(context.Background(), level, text, "of", "database")
 		},
 	}
-}
-
-// quieter takes what a database calls information as what only a debugger wants.
-func quieter(l slog.Level) slog.Level {
-	if l < slog.LevelWarn {
-		return slog.LevelDebug
-	}
-	return l
 }
 
 // closeRPC waits a moment for calls that are under way.

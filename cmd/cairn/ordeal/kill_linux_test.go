@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"testing"
 	"text/tabwriter"
+	"time"
 
 	"cairn/chain"
 	"cairn/chain/chaintest"
@@ -56,6 +57,7 @@ type kind int
 const (
 	inCommit kind = iota
 	inReorganisation
+	inFlush // of what was left due
 	elsewhere
 )
 
@@ -78,6 +80,7 @@ var places = []place{
 	{"a payment", (*killing).pay, onSync, 2, inCommit},
 	{"a block ruled out", (*killing).ruleOut, onSync, 4, inReorganisation},
 	{"fetching from a peer", (*killing).fetch, onSync, 3, inCommit},
+	{"writing behind the tip", (*killing).behind, onSync, 2, inFlush},
 	{"stopping", (*killing).stop, onAny, 30, elsewhere},
 	{"a peer's branch that wins", (*killing).fetchBranch, onSync, 5, inReorganisation},
 	{"anything", (*killing).anything, onAny, 60, elsewhere},
@@ -281,6 +284,8 @@ func (k *killing) prepare(at place) {
 		ask[any](k.rival, "generate", 3+k.rnd.IntN(2))
 	case "a branch that wins":
 		k.grow()
+	case "writing behind the tip":
+		k.acked[ask[[]chain.Hash](k.v.peer, "generate", 1)[0]] = true
 	}
 }
 
@@ -374,6 +379,14 @@ func (k *killing) fetch() error {
 
 func (k *killing) fetchBranch() error { return k.fetch() }
 
+// behind waits for the write that follows once blocks have paused.
+func (k *killing) behind() error {
+	for end := time.Now().Add(5 * time.Second); k.v.alive() && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond) // until the trap springs, or was set too late
+	}
+	return nil
+}
+
 // stop asks the node to end, as a service's owner does.
 func (k *killing) stop() error {
 	if err := syscall.Kill(k.v.tr.pid, syscall.SIGTERM); err != nil {
@@ -431,7 +444,7 @@ func (k *killing) table(out io.Writer) {
 		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\n", name, y.killed, y.missed, y.power, y.old, y.next)
 	}
 	_ = w.Flush()
-	fmt.Fprintf(out, "inside a commit: %d, of these inside a reorganisation: %d; in other places: %d; seed %d\n",
-		sum[inCommit]+sum[inReorganisation], sum[inReorganisation], sum[elsewhere], *seedFlag)
+	fmt.Fprintf(out, "inside a commit: %d, of these inside a reorganisation: %d; inside a flush: %d; in other places: %d; seed %d\n",
+		sum[inCommit]+sum[inReorganisation], sum[inReorganisation], sum[inFlush], sum[elsewhere], *seedFlag)
 	fmt.Fprintf(out, "%d blocks and %d payments were acknowledged; none is lost; height %d\n", len(k.acked), len(k.payer.acked), k.last.State.Height)
 }

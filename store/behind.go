@@ -1,0 +1,285 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"cairn/chain"
+	"cairn/node"
+)
+
+// A lag bounds what may be due: the memory that it takes, and the blocks that an
+// open after a crash has to derive again. Without one, everything is written at
+// once.
+type lag struct {
+	bytes  int64
+	blocks int
+}
+
+func (g lag) none() bool { return g.bytes <= 0 || g.blocks <= 0 }
+
+// full tells whether a layer is half of what may be due: it is then frozen, and the
+// next one begins.
+func (g lag) full(l *layer) bool { return 2*l.weight >= g.bytes || 2*len(l.blocks) >= g.blocks }
+
+// behind is the write-back side of a book. All fields are guarded by book.writing.
+type behind struct {
+	lag    lag
+	layers []*layer  // what is due, oldest first: at most one that is frozen, and one that grows
+	busy   bool      // the oldest is being written
+	turn   sync.Cond // busy has ended
+	broken error     // why nothing can be written any more
+
+	flusher *flusher // nil: commits write what is due themselves
+}
+
+// due adds a block to the layer that grows.
+func (b *behind) due(l late) {
+	if n := len(b.layers); n == 0 || b.layers[n-1].frozen {
+		b.layers = append(b.layers, newLayer())
+	}
+	b.layers[len(b.layers)-1].add(l)
+}
+
+// below is the block before all that is due; zero if nothing is.
+func (b *behind) below() (id chain.Hash) {
+	if len(b.layers) > 0 {
+		id = b.layers[0].below
+	}
+	return id
+}
+
+// see makes what the disk holds now the newest moment. Of the blocks that were just
+// to be written, those that are there become due.
+func (b *book) see(just ...late) error {
+	s, end := b.disk.hold()
+	m := &moment{snapshot: s}
+	if len(just)+len(b.layers) > 0 {
+		tip, err := tipOf(s)
+		if err != nil {
+			end()
+			b.broken = fmt.Errorf("what was written cannot be read: %w", err)
+			return b.broken
+		}
+		m.top = tip.State.Height
+	}
+	for _, l := range just {
+		if l.height <= m.top {
+			b.due(l)
+		}
+	}
+	if m.layers = slices.Clone(b.layers); len(m.layers) > 0 {
+		s = m
+	}
+	b.seen.show(&held{snapshot: s, end: end})
+	return nil
+}
+
+// makeRoom waits while as much is due as may be.
+func (b *book) makeRoom() error {
+	for len(b.layers) > 1 && b.lag.full(b.layers[1]) && b.broken == nil {
+		if err := b.advance(); err != nil {
+			return err
+		}
+	}
+	return b.broken
+}
+
+// Settle writes all that is due, which otherwise happens soon after commits pause:
+// what follows from the newest blocks is then in the indexes on disk too.
+func (b *book) Settle() error {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	return b.whileOpen(b.settle)
+}
+
+// settle writes all that is due.
+func (b *book) settle() error {
+	for len(b.layers) > 0 && b.broken == nil {
+		if err := b.advance(); err != nil {
+			return err
+		}
+	}
+	return b.broken
+}
+
+// advance writes the oldest layer, or waits for whoever does so.
+func (b *book) advance() error {
+	if b.busy {
+		b.turn.Wait()
+		return nil
+	}
+	return b.flushOldest(func(write func()) { write() })
+}
+
+// flush writes the oldest layer while commits go on.
+func (b *book) flush() error {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	if b.busy || len(b.layers) == 0 || b.broken != nil {
+		return b.broken
+	}
+	return b.flushOldest(func(write func()) {
+		b.writing.Unlock()
+		defer b.writing.Lock()
+		write()
+	})
+}
+
+// flushOldest writes the oldest layer: first its keys, in as many transactions as
+// they take, then the mark that says so. A crash between them leaves the mark where
+// it was; the blocks behind it are on disk, and to derive their keys once more gives
+// every one of them its value. Only the last transaction needs the book for itself.
+func (b *book) flushOldest(aside func(write func())) (err error) {
+	l := b.layers[0]
+	l.frozen, b.busy = true, true
+	var rest *batch
+	aside(func() { rest, err = b.pour(l) })
+	if err == nil {
+		err = b.written(l, rest)
+	}
+	b.busy = false
+	b.turn.Broadcast()
+	if full := (*FullError)(nil); err != nil && !errors.As(err, &full) {
+		b.broken = fmt.Errorf("write what follows from blocks: %w", err)
+		return b.broken
+	}
+	return err
+}
+
+// written ends a flush: the rest of a layer's keys and the mark are one transaction.
+func (b *book) written(l *layer, rest *batch) error {
+	last := l.last().id
+	tip, err := b.tipID()
+	if err != nil {
+		return err
+	}
+	if tip == last {
+		rest.remove(keyWritten)
+	} else {
+		rest.put(keyWritten, last[:])
+	}
+	if err := b.disk.write(rest); err != nil {
+		return err
+	}
+	b.layers = b.layers[1:]
+	return b.see()
+}
+
+// settleSoon lets what is due be written: by the flusher, or here and now where there
+// is none and a layer is full. A disk without room is asked again later.
+func (b *book) settleSoon() {
+	switch {
+	case len(b.layers) == 0:
+	case b.flusher == nil && b.lag.full(b.layers[0]):
+		_ = b.advance() // the next commit tells what keeps it from being written
+	case b.flusher != nil && b.lag.full(b.layers[0]):
+		tell(b.flusher.full)
+	case b.flusher != nil:
+		tell(b.flusher.moved)
+	}
+}
+
+// finish ends writing behind.
+func (b *book) finish() error {
+	if b.flusher != nil {
+		b.flusher.stop()
+	}
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	if b.broken != nil {
+		return nil // a commit has said so
+	}
+	err := b.settle()
+	if full := (*FullError)(nil); errors.As(err, &full) {
+		return nil
+	}
+	return err
+}
+
+func (b *book) tipID() (id chain.Hash, err error) {
+	err = b.look(func(s snapshot) error {
+		raw, err := find(s, keyTip)
+		copy(id[:], raw)
+		return err
+	})
+	return id, err
+}
+
+// rollForward derives what a crash left due, from the blocks that are on disk.
+func (b *book) rollForward() error {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	from, to, err := b.gap()
+	if err != nil || from == to {
+		return err
+	}
+	bound := b.lag
+	if bound.none() {
+		bound = defaultLag
+	}
+	b.say("the program ended before it had written all that follows from %d blocks: deriving it again", to-from)
+	for h := from + 1; h <= to; h++ {
+		l, err := b.stored(h)
+		if err != nil {
+			return err
+		}
+		b.due(l)
+		b.layers[0].again = true
+		if h == to || bound.full(b.layers[0]) {
+			if err := b.settle(); err != nil {
+				return err
+			}
+			b.say("derived again up to block %d of %d", h, to)
+		}
+	}
+	return nil
+}
+
+// gap tells between which heights everything derived may be missing.
+func (b *book) gap() (from, to uint64, err error) {
+	err = b.look(func(s snapshot) error {
+		raw, err := s.get(keyWritten)
+		if err != nil || raw == nil {
+			return err
+		}
+		var mark chain.Hash
+		copy(mark[:], raw)
+		e, err := entryOf(s, mark)
+		if err == nil {
+			var at []byte
+			if at, err = find(s, keyHeight(e.State.Height)); err == nil && string(at) != string(mark[:]) {
+				err = errors.New("it is not on the best chain")
+			}
+		}
+		if err != nil {
+			return damaged("mark", mark, err)
+		}
+		tip, err := tipOf(s)
+		from, to = e.State.Height, tip.State.Height
+		return err
+	})
+	return from, to, err
+}
+
+// stored is a block of the best chain.
+func (b *book) stored(height uint64) (l late, err error) {
+	err = b.look(func(s snapshot) error {
+		raw, err := find(s, keyHeight(height))
+		if errors.Is(err, node.ErrUnknown) {
+			return damaged("best chain at height", height, errors.New("missing"))
+		}
+		if err != nil {
+			return err
+		}
+		id := chain.Hash(raw)
+		l.height = height
+		if l.body, err = bodyOf(s, id); err == nil {
+			l.diff, err = diffOf(s, id)
+		}
+		return err
+	})
+	return l, err
+}

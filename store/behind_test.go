@@ -1,0 +1,448 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"cairn/chain"
+	"cairn/chain/chaintest"
+	"cairn/node"
+)
+
+// gated is a disk whose writes of what is due can be held up, and fail.
+type gated struct {
+	disk
+	most   size
+	mu     sync.Mutex
+	flushs int             // transactions of a flush so far; guarded by mu
+	fails  func(int) error // asked before each; guarded by mu
+	gate   chan struct{}   // if not nil, each waits for one; guarded by mu
+	waits  chan struct{}   // told of each that waits; has room
+}
+
+func newGated(most int64) *gated {
+	return &gated{disk: &tree{}, most: size{most, 1 << 30}, waits: make(chan struct{}, 1<<10)}
+}
+
+func (g *gated) room() size { return g.most }
+
+func (g *gated) write(b *batch) error {
+	if !b.weight.fits(g.most) {
+		return errors.New("too much at a time")
+	}
+	if err := g.pass(b); err != nil {
+		return err
+	}
+	return g.disk.write(b)
+}
+
+func (g *gated) pass(b *batch) error {
+	if _, ends := b.changes[string(keyWritten)]; len(b.run) == 0 && !ends {
+		return nil
+	}
+	if c, marks := b.changes[string(keyTip)]; marks && c.value != nil {
+		return nil
+	}
+	g.mu.Lock()
+	g.flushs++
+	n, fails, gate := g.flushs, g.fails, g.gate
+	g.mu.Unlock()
+	if gate != nil {
+		g.waits <- struct{}{}
+		<-gate
+	}
+	if fails != nil {
+		return fails(n)
+	}
+	return nil
+}
+
+func (g *gated) set(gate chan struct{}, fails func(int) error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.gate, g.fails, g.flushs = gate, fails, 0
+}
+
+// crashed is a disk as a crash at this moment leaves it.
+func crashed(d disk) *gated {
+	g, again := d.(*gated), newGated(d.room().entries)
+	from, to := g.disk.(*tree), again.disk.(*tree)
+	to.root.Store(from.root.Load())
+	to.writes = from.writes
+	return again
+}
+
+var errFull = &FullError{Dir: "somewhere"}
+
+// A random life, written behind and at once: the two tell the same, key by key,
+// whatever was flushed, whole or in part, and so do the moments that were kept. A
+// crash at any time leaves the same too.
+func TestBehindTellsTheSame(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { tellTheSame(t, seed) })
+	}
+}
+
+func tellTheSame(t *testing.T, seed uint64) {
+	p, rnd := chaintest.Easy(), rand.New(rand.NewPCG(seed, 3))
+	w, twin := newWorld(p, seed), NewMemory(p)
+	d := newGated(130)
+	s := lagging(t, p, d, []lag{idle, {bytes: 1 << 40, blocks: 12}, {bytes: 30_000, blocks: 1000}}[seed%3])
+	kept := map[*Reader]map[string]string{}
+	for range 60 {
+		steps := w.act()
+		if rnd.IntN(3) > 0 { // long runs of extensions, too
+			if c := w.grow(w.tip); w.stones[c.id()] == nil {
+				steps = append(steps, w.extend(c))
+			}
+		}
+		commit(t, twin, steps...)
+		commit(t, s, steps...)
+		switch rnd.IntN(6) {
+		case 0:
+			d.set(nil, after(rnd.IntN(6)))
+			if err := s.flush(); err != nil && !errors.Is(err, errFull) {
+				t.Fatal(err)
+			}
+			d.set(nil, nil)
+		case 1:
+			if err := s.flush(); err != nil {
+				t.Fatal(err)
+			}
+		case 2:
+			kept[reader(t, s)] = told(t, twin.book)
+		}
+		want := told(t, twin.book)
+		sameDisks(t, told(t, s.book), want)
+		again := crashed(d)
+		sameDisks(t, whole(t, lagging(t, p, again, lag{}).book), want)
+	}
+	w.compare(t, s)
+	for r, want := range kept {
+		got := dumpOf(t, r.look)
+		delete(got, string(keyWritten))
+		sameDisks(t, got, want)
+		r.Close()
+	}
+}
+
+func reader(t *testing.T, s rememberer) *Reader {
+	t.Helper()
+	r, err := s.Reader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// after lets so many writes pass; then there is no room.
+func after(n int) func(int) error {
+	return func(k int) error {
+		if k > n {
+			return errFull
+		}
+		return nil
+	}
+}
+
+// growing is a chain of so many blocks in a store and in a twin that writes at once.
+func growing(t *testing.T, s *Memory, blocks int) (*world, *Memory) {
+	t.Helper()
+	w, twin := newWorld(s.params, 21), NewMemory(s.params)
+	grow(t, w, blocks, s, twin)
+	return w, twin
+}
+
+func grow(t *testing.T, w *world, blocks int, stores ...node.Store) {
+	t.Helper()
+	for range blocks {
+		step := w.extend(w.grow(w.tip))
+		for _, s := range stores {
+			commit(t, s, step)
+		}
+	}
+}
+
+// A crash before any transaction of a flush, in the midst of more blocks, and before
+// any transaction of the way forward after it, leaves what the next open completes.
+func TestCrashInFlush(t *testing.T) {
+	p, points := chaintest.Easy(), 0
+	for first, done := 0, false; !done; first++ {
+		d := newGated(60)
+		s := lagging(t, p, d, idle)
+		w, twin := growing(t, s, 14)
+		d.set(nil, after(first))
+		done = s.flush() == nil
+		grow(t, w, 6, s, twin) // they spend what may be on disk by now
+		d.set(nil, nil)
+		want := whole(t, twin.book)
+		sameDisks(t, told(t, s.book), want)
+		for second, over := 0, false; !over; second++ {
+			once := crashed(d)
+			once.set(nil, after(second))
+			_, err := newBook(p, once, lag{bytes: 1 << 40, blocks: 12})
+			if over = err == nil; !over && !errors.Is(err, errFull) {
+				t.Fatal(err)
+			}
+			twice := crashed(once)
+			sameDisks(t, whole(t, lagging(t, p, twice, idle).book), want)
+			points++
+		}
+	}
+	if t.Logf("%d crashes", points); points < 50 {
+		t.Error("too few: nothing was tried")
+	}
+}
+
+// While a flush waits for the disk, blocks are committed and every question is
+// answered, until as much is due as may be.
+func TestNobodyWaitsForAFlush(t *testing.T) {
+	p := chaintest.Easy()
+	d := newGated(100)
+	s := lagging(t, p, d, lag{bytes: 1 << 40, blocks: 20})
+	w, twin := growing(t, s, 9)
+	gate := make(chan struct{})
+	d.set(gate, nil)
+	flushed := make(chan error, 1)
+	go func() { flushed <- s.flush() }()
+	<-d.waits
+	grow(t, w, 10, s, twin)
+	sameDisks(t, told(t, s.book), told(t, twin.book))
+	w.compare(t, s)
+
+	last, done := w.extend(w.grow(w.tip)), make(chan error, 1)
+	commit(t, twin, last)
+	go func() { done <- s.Commit(last) }()
+	r := reader(t, s)
+	defer r.Close()
+	if _, err := r.Coins([]chain.OutPoint{{}}); err != nil {
+		t.Error(err)
+	}
+	select {
+	case err := <-done:
+		t.Errorf("more is due than may be: %v", err)
+	case gate <- struct{}{}:
+	}
+	close(gate)
+	if err := errors.Join(<-flushed, <-done); err != nil {
+		t.Fatal(err)
+	}
+	w.compare(t, s)
+	sameDisks(t, whole(t, s.book), whole(t, twin.book))
+}
+
+// Without room for what is due blocks are taken until the bound; then the commit says
+// so, and it goes on when there is room.
+func TestFlushWithoutRoom(t *testing.T) {
+	p := chaintest.Easy()
+	d := newGated(130)
+	s := lagging(t, p, d, lag{bytes: 1 << 40, blocks: 8})
+	d.most.entries = 40
+	d.set(nil, after(1))
+	w, twin := newWorld(p, 4), NewMemory(p)
+	var step node.Step
+	var err error
+	for n := 0; err == nil; n++ {
+		if n > 8 {
+			t.Fatal("there is no bound")
+		}
+		step = w.extend(w.grow(w.tip))
+		if err = s.Commit(step); err == nil {
+			commit(t, twin, step)
+		}
+	}
+	if full := (*FullError)(nil); !errors.As(err, &full) {
+		t.Fatal(err)
+	}
+	sameDisks(t, told(t, s.book), told(t, twin.book))
+	d.set(nil, nil)
+	commit(t, s, step)
+	commit(t, twin, step)
+	w.compare(t, s)
+	sameDisks(t, whole(t, s.book), whole(t, twin.book))
+	d.set(nil, after(0))
+	grow(t, w, 1, s, twin)
+	if err := s.Close(); err != nil {
+		t.Errorf("without room it is closed as a crash would: %v", err)
+	}
+	sameDisks(t, whole(t, lagging(t, p, crashed(d), idle).book), whole(t, twin.book))
+}
+
+// A flush that fails for another reason is the end of what this store takes: what the
+// disk holds is for the next open to tell.
+func TestFailedFlushIsTold(t *testing.T) {
+	p := chaintest.Easy()
+	d := newGated(100)
+	s := lagging(t, p, d, idle)
+	w, twin := growing(t, s, 6)
+	d.set(nil, func(int) error { return errPower })
+	if err := s.flush(); !errors.Is(err, errPower) {
+		t.Errorf("got %v", err)
+	}
+	d.set(nil, nil)
+	want := told(t, twin.book)
+	if err := s.Commit(w.extend(w.grow(w.tip))); !errors.Is(err, errPower) {
+		t.Errorf("the next commit: %v", err)
+	}
+	sameDisks(t, told(t, s.book), want)
+	sameDisks(t, whole(t, lagging(t, p, crashed(d), idle).book), want)
+}
+
+// A commit that fails, whether or not it reached the disk, leaves due what did.
+func TestFailedCommitBehind(t *testing.T) {
+	p := chaintest.Easy()
+	for fail := 2; fail < 5; fail++ {
+		for _, after := range []bool{false, true} {
+			d := &failingDisk{narrowDisk: narrowDisk{disk: &tree{}, most: size{130, 1 << 30}}, fail: fail, after: after}
+			s := lagging(t, p, d, idle)
+			w, twin := newWorld(p, 6), NewMemory(p)
+			var steps []node.Step
+			for range 60 {
+				steps = append(steps, w.extend(w.grow(w.tip)))
+			}
+			if err := s.Commit(steps...); !errors.Is(err, errPower) {
+				t.Fatalf("write %d of the steps' own: %v", fail, err)
+			}
+			tip, err := s.Tip()
+			if err != nil {
+				t.Fatal(err)
+			}
+			done := steps[:tip.State.Height]
+			if len(done) > 0 {
+				commit(t, twin, done...)
+			}
+			sameDisks(t, told(t, s.book), told(t, twin.book))
+			commit(t, s, steps[len(done):]...)
+			commit(t, twin, steps[len(done):]...)
+			sameDisks(t, whole(t, s.book), whole(t, twin.book))
+		}
+	}
+}
+
+// What is made and spent before it is written never reaches the disk.
+func TestNetEffectIsWritten(t *testing.T) {
+	p := chaintest.Easy()
+	d := newGated(1 << 20)
+	s := lagging(t, p, d, idle)
+	_, twin := growing(t, s, 30)
+	before := dump(t, d)
+	log := &written{disk: d, keys: map[string]int{}}
+	s.disk = log
+	want := whole(t, twin.book)
+	if err := s.Settle(); err != nil {
+		t.Fatal(err)
+	}
+	sameDisks(t, dump(t, d), want)
+	for key, n := range log.keys {
+		_, was := before[key]
+		if _, is := want[key]; n > 1 || !was && !is {
+			t.Errorf("key %q was written %d times, was there: %v, is there: %v", key, n, was, is)
+		}
+	}
+	if log.unsorted > 0 {
+		t.Errorf("%d keys came before their neighbours", log.unsorted)
+	}
+}
+
+// written counts what is written, and how often a key is below the one before it in a
+// transaction.
+type written struct {
+	disk
+	keys     map[string]int
+	unsorted int
+}
+
+func (l *written) write(b *batch) error {
+	last := ""
+	for _, p := range b.run {
+		l.keys[string(p.key)]++
+		if key := string(p.key); p.key[0] != kindOwned && key < last {
+			l.unsorted++
+		} else {
+			last = key
+		}
+	}
+	return l.disk.write(b)
+}
+
+// What is due takes about as much memory as is counted.
+func TestWeightOfALayer(t *testing.T) {
+	before, l := heap(), newLayer()
+	for h := range uint64(40) {
+		txs, coins := manyTxs(90_000)
+		for i, tx := range txs {
+			coin := coins[tx.Inputs[0].Prev]
+			coin.Tx = number('h', int(h)<<10|i)
+			tx.Inputs = spending(coins, coin)
+		}
+		s := unsigned(t, chain.Regtest(), txs, coins)
+		l.add(late{h + 1, s.body, s.diff})
+	}
+	taken := heap() - before
+	t.Logf("%d coins: counted %d bytes, taken %d", len(l.coins), l.weight, taken)
+	if l.weight < taken*2/3 || l.weight > taken*3/2 {
+		t.Errorf("%d bytes are counted, and %d taken", l.weight, taken)
+	}
+	runtime.KeepAlive(l)
+}
+
+// heap is how many bytes are in use.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC() // frees what the first one found
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// A folder of the format before is taken over as it is, and then is of ours.
+func TestFormatBeforeIsTakenOver(t *testing.T) {
+	p, dir := chaintest.Easy(), t.TempDir()
+	s := openWith(t, Config{Dir: dir, Params: p, Cache: -1})
+	w := lived(t, s, p)
+	want := whole(t, s.book)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	rewrite(t, dir, marker{Format: 1, Network: p.Name, Genesis: p.GenesisID()})
+	s = openBadger(t, p, dir)
+	sameDisks(t, dump(t, s.disk), want)
+	w.compare(t, s)
+	grow(t, w, 3, s)
+	w.compare(t, s)
+	if m, err := mark(Config{Dir: dir, Params: p}); err != nil || m.Format != format {
+		t.Errorf("the folder says %+v, %v", m, err)
+	}
+}
+
+// A process that ends while blocks are due: the next open derives what is missing,
+// and says so.
+func TestOpenRollsForward(t *testing.T) {
+	p, dir := chaintest.Easy(), t.TempDir()
+	s := openBadger(t, p, dir)
+	s.flusher.stop()
+	s.flusher = nil
+	w, twin := newWorld(p, 9), NewMemory(p)
+	grow(t, w, 40, s, twin)
+	s.broken = errPower // so that it is closed as it is
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	again := openWith(t, Config{Dir: dir, Params: p, Cache: -1, Log: func(l slog.Level, text string) {
+		if l == slog.LevelInfo {
+			said = append(said, text)
+		}
+	}})
+	sameDisks(t, dump(t, again.disk), whole(t, twin.book))
+	w.compare(t, again)
+	if len(said) != 2 || !strings.Contains(said[0], "40 blocks") {
+		t.Errorf("said %q", said)
+	}
+}

@@ -1,0 +1,186 @@
+package store
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// A moment is a snapshot of the disk under what was due when it was taken. Where a
+// key is in both, what is due counts: some of it may have been written already.
+type moment struct {
+	snapshot
+	layers []*layer // oldest first
+	top    uint64   // height of the tip: what the layers hold above it came later
+}
+
+func (m *moment) get(key []byte) ([]byte, error) {
+	switch {
+	case !derives(key[0]):
+		return m.snapshot.get(key)
+	case key[0] == kindCoin:
+		return m.coin(key)
+	}
+	late, err := m.late(span{prefix: key})
+	if value, known := late[string(key)]; known || err != nil {
+		return value, err
+	}
+	return m.snapshot.get(key)
+}
+
+func (m *moment) coin(key []byte) ([]byte, error) {
+	o := readOutPoint(key[1:])
+	for _, l := range slices.Backward(m.layers) {
+		if c, there, known := l.coin(o, m.top); there {
+			return encodeCoin(c), nil
+		} else if known {
+			return nil, nil
+		}
+	}
+	return m.snapshot.get(key)
+}
+
+// each merges what is due into what is on disk.
+func (m *moment) each(s span, f func(key, value []byte) error) error {
+	if !derives(s.prefix[0]) {
+		return m.snapshot.each(s, f)
+	}
+	late, err := m.late(s)
+	if err != nil {
+		return err
+	}
+	w := weave{span: s, late: late, keys: slices.SortedFunc(maps.Keys(late), s.order), f: f}
+	if err := m.snapshot.each(s, w.disk); err != nil {
+		return err
+	}
+	return w.until(nil)
+}
+
+// order is that in which a span is read.
+func (s span) order(a, b string) int {
+	if s.backward {
+		a, b = b, a
+	}
+	return cmp.Compare(a, b)
+}
+
+// weave hands out keys of the disk and those that are due in one order.
+type weave struct {
+	span
+	late map[string][]byte
+	keys []string // of late, those that were not handed out
+	f    func(key, value []byte) error
+}
+
+func (w *weave) disk(key, value []byte) error {
+	if err := w.until(key); err != nil {
+		return err
+	}
+	if _, due := w.late[string(key)]; due {
+		return nil
+	}
+	return w.f(key, value)
+}
+
+// until hands out what is due up to a key, that included; nil is the end.
+func (w *weave) until(key []byte) error {
+	for len(w.keys) > 0 && (key == nil || w.order(w.keys[0], string(key)) <= 0) {
+		next := w.keys[0]
+		w.keys = w.keys[1:]
+		value := w.late[next]
+		if value == nil {
+			continue
+		}
+		if w.span.keys {
+			value = nil
+		}
+		if err := w.f([]byte(next), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// late is what due blocks change within a span; nil deletes. The blocks that may do
+// so are read again: their keys are derived only when somebody asks.
+func (m *moment) late(s span) (map[string][]byte, error) {
+	changes := map[string][]byte{}
+	low, high := s.bounds()
+	for _, l := range m.layers {
+		for _, due := range l.upTo(m.top) {
+			if !due.touches(s.prefix[1:]) {
+				continue
+			}
+			err := deriveAgain(m.snapshot, s.prefix[0], due, func(key, value []byte) {
+				if k := string(key); low <= k && k <= high {
+					changes[k] = value
+				}
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return changes, nil
+}
+
+// deriveAgain derives the keys of one kind from a stored block.
+func deriveAgain(s snapshot, kind byte, due dueBlock, f func(key, value []byte)) error {
+	b := late{height: due.height}
+	var err error
+	if kind == kindCoin || kind == kindOwned {
+		b.diff, err = diffOf(s, due.id)
+	} else {
+		b.body, err = bodyOf(s, due.id)
+	}
+	if err == nil {
+		b.derive(kind, f)
+	}
+	return err
+}
+
+// seen is the newest moment, which all share who look at it.
+type seen struct {
+	mu  sync.Mutex
+	now *held // guarded by mu
+}
+
+// held is a moment that ends when nobody looks at it any more.
+type held struct {
+	snapshot
+	end   func()
+	users int // guarded by seen.mu
+}
+
+// show makes h the newest moment; nil leaves none.
+func (s *seen) show(h *held) {
+	s.mu.Lock()
+	old := s.now
+	s.now = h
+	if h != nil {
+		h.users++
+	}
+	s.mu.Unlock()
+	if old != nil {
+		s.drop(old)
+	}
+}
+
+// take is a look at the newest moment, which drop ends.
+func (s *seen) take() *held {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now.users++
+	return s.now
+}
+
+func (s *seen) drop(h *held) {
+	s.mu.Lock()
+	h.users--
+	last := h.users == 0
+	s.mu.Unlock()
+	if last {
+		h.end()
+	}
+}
