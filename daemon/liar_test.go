@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cairn/chain"
@@ -160,39 +161,46 @@ func lies(p *chain.Params) map[string]lie {
 
 // A node knows one peer, who lies once asked, and then an honest one. It blames
 // the liar for what no honest peer says, and for nothing else, and ends on the
-// honest chain.
+// honest chain. Time is imagined: whoever brings nothing is asked later each time.
 func TestLiars(t *testing.T) {
 	p := chain.Regtest()
 	for name, l := range lies(p) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			honest := start(t, p)
-			crook := &liar{}
-			bent := begin(t, crook.between(config(t, p, honest)))
-			linked(t, 1, honest, bent)
-			honest.submit(pay(p, 0, 1000, 1))
-			until(t, "the liar has the payment", func() bool { return bent.Pool.Info().Count == 1 })
-			honest.generate(40)
-			honest.submit(pay(p, 1, 1000, 2))
-			until(t, "the liar has the chain and a payment", func() bool { return sameTip(honest, bent)() && bent.Pool.Info().Count == 1 })
-			crook.bend(l.only())
-
-			victim := start(t, p, bent)
-			until(t, "the liar lied", func() bool { return crook.count(l.about) > 0 })
-			if err := victim.Daemon.Network().Connect(t.Context(), honest.addr()); err != nil {
-				t.Fatal(err)
-			}
-			until(t, "the victim has the honest chain", sameTip(honest, victim))
-			until(t, "and the honest pool", func() bool { return victim.Pool.Info().Count == 1 })
-			if l.blamed {
-				until(t, "the liar is blamed", func() bool { return victim.faults.Load() > 0 })
-			} else if n := victim.faults.Load(); n > 0 {
-				t.Errorf("the liar was blamed %d times", n)
-			}
-			if victim.Err() != nil {
-				t.Errorf("the victim stopped: %v", victim.Err())
-			}
+			synctest.Test(t, func(t *testing.T) { hearLies(newVirtual(t, p), l) })
 		})
+	}
+}
+
+func hearLies(v *virtual, l lie) {
+	honest := v.join(nil)
+	crook := &liar{}
+	bent := v.join(crook.amid) // knows who is there: the honest one
+	linked(v.T, 1, honest, bent)
+	honest.submit(pay(v.p, 0, 1000, 1))
+	until(v.T, "the liar has the payment", func() bool { return bent.Pool.Info().Count == 1 })
+	honest.generate(40)
+	honest.submit(pay(v.p, 1, 1000, 2))
+	until(v.T, "the liar has the chain and a payment", func() bool { return sameTip(honest, bent)() && bent.Pool.Info().Count == 1 })
+	crook.bend(l.only())
+
+	victim := v.join(func(cfg daemon.Config) daemon.Config {
+		cfg.Network.Peers = []string{bent.addr()}
+		return cfg
+	})
+	until(v.T, "the liar lied", func() bool { return crook.count(l.about) > 0 })
+	if err := victim.Daemon.Network().Connect(v.Context(), honest.addr()); err != nil {
+		v.Fatal(err)
+	}
+	until(v.T, "the victim has the honest chain", sameTip(honest, victim))
+	until(v.T, "and the honest pool", func() bool { return victim.Pool.Info().Count == 1 })
+	if l.blamed {
+		until(v.T, "the liar is blamed", func() bool { return victim.faults.Load() > 0 })
+	} else if n := victim.faults.Load(); n > 0 {
+		v.Errorf("the liar was blamed %d times", n)
+	}
+	if victim.Err() != nil {
+		v.Errorf("the victim stopped: %v", victim.Err())
 	}
 }
 
