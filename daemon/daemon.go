@@ -73,7 +73,7 @@ type Daemon struct {
 	linked    chan struct{} // closed once net is set: peers may speak before
 	desk      desk
 	guests    guests
-	inquiries inquiries
+	inquiries *p2p.Places // briefs that wait for their senders' answers
 	keep      keeper
 	herald    herald
 	story     story
@@ -121,7 +121,8 @@ func New(cfg Config) (*Daemon, error) {
 	d := &Daemon{
 		cfg: cfg, p: cfg.Params, log: cfg.Logger, start: time.Now(),
 		linked: make(chan struct{}), guests: guests{here: map[node.Peer]int{}}, keep: newKeeper(), holes: holes{of: map[chain.Hash]bool{}},
-		told: rpc.NewFeed(), chronicle: newChronicle(cfg.Params), meter: newMeter(), news: make(chan struct{}, 1),
+		told: rpc.NewFeed(), chronicle: newChronicle(cfg.Params), meter: newMeter(), inquiries: p2p.NewPlaces(maxInquiries, maxInquiriesEach),
+		news:   make(chan struct{}, 1),
 		outbox: make(chan node.Outcome, maxOutbox), loads: make(chan struct{}, maxLoads), checks: make(chan struct{}, maxChecks),
 		fees: make(chan struct{}, 1), say: make(chan struct{}, 1),
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"slices"
-	"sync"
 	"time"
 
 	"cairn/chain"
@@ -20,36 +19,6 @@ const (
 
 	maxFew = 128 // transactions of a block that are asked for without their ids
 )
-
-// inquiries counts briefs that wait for their senders' answers.
-type inquiries struct {
-	mu  sync.Mutex
-	all int               // guarded by mu
-	of  map[node.Peer]int // guarded by mu
-}
-
-func (q *inquiries) enter(p node.Peer) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.all >= maxInquiries || q.of[p] >= maxInquiriesEach {
-		return false
-	}
-	if q.of == nil {
-		q.of = map[node.Peer]int{}
-	}
-	q.all++
-	q.of[p]++
-	return true
-}
-
-func (q *inquiries) leave(p node.Peer) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.all--
-	if q.of[p]--; q.of[p] == 0 {
-		delete(q.of, p)
-	}
-}
 
 // brief shortens an announcement for nodes whose pools are like ours.
 func (d *Daemon) brief(checked chain.CheckedAnnouncement) *chain.Brief {
@@ -157,9 +126,9 @@ func (d *Daemon) askAside(ctx context.Context, from node.Peer, q node.Request) (
 	default:
 		return node.Answer{}, errUnexpanded
 	}
-	if !d.inquiries.enter(from) {
+	if !d.inquiries.Take(from) {
 		return node.Answer{}, errUnexpanded
 	}
-	defer d.inquiries.leave(from)
+	defer d.inquiries.Give(from)
 	return d.net.Ask(ctx, from, q)
 }

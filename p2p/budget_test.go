@@ -204,7 +204,7 @@ func TestBrokenConnectionsAreNobodysFault(t *testing.T) {
 }
 
 // busy counts the requests that are being served.
-func (s *places) busy() int {
+func (s *Places) busy() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.all

@@ -40,7 +40,7 @@ type Network struct {
 	gossip gossip
 	claims *claims
 	ledger *ledger
-	served *places
+	served *Places // requests of others
 	asks   *turns
 	meters *meters
 
@@ -137,7 +137,7 @@ func assemble(cfg Config, h Handler, on host.Host, g *gate) *Network {
 		door:     newDoor(),
 		claims:   &claims{every: cfg.Pace.Claim, from: map[peer.ID]*claimer{}},
 		ledger:   newLedger(),
-		served:   &places{taken: map[peer.ID]int{}},
+		served:   NewPlaces(maxServed, maxServedEach),
 		asks:     &turns{queue: map[peer.ID]*turn{}},
 		meters:   &meters{of: map[peer.ID]*meter{}},
 		sending:  newBudget(largestAnswer(cfg.MaxBlock)), receiving: newBudget(largestAnswer(cfg.MaxBlock)),

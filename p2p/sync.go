@@ -149,14 +149,14 @@ func (n *Network) serve(s network.Stream) {
 	}
 	defer n.inside.leave()
 	p := s.Conn().RemotePeer()
-	if !n.served.take(p) {
+	if !n.served.Take(node.Peer(p)) {
 		_ = s.ResetWithError(network.StreamRateLimited)
 		if !n.meters.get(p).knocks.Allow() {
 			n.Blame(node.Peer(p))
 		}
 		return
 	}
-	defer n.served.give(p)
+	defer n.served.Give(node.Peer(p))
 	err := n.reply(s)
 	if err == nil {
 		_ = s.Close()
@@ -218,34 +218,6 @@ func (n *Network) reply(s network.Stream) error {
 		return err
 	}
 	return w.send(out)
-}
-
-// places bounds the requests that we serve at a time, for each peer and for all:
-// whoever finds no place is turned away.
-type places struct {
-	mu    sync.Mutex
-	all   int             // guarded by mu
-	taken map[peer.ID]int // guarded by mu
-}
-
-func (s *places) take(p peer.ID) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.all >= maxServed || s.taken[p] >= maxServedEach {
-		return false
-	}
-	s.all++
-	s.taken[p]++
-	return true
-}
-
-func (s *places) give(p peer.ID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.all--
-	if s.taken[p]--; s.taken[p] == 0 {
-		delete(s.taken, p)
-	}
 }
 
 // turns makes our own questions to one peer wait for each other.
