@@ -108,15 +108,28 @@ func (d *Daemon) few(ctx context.Context, from node.Peer, block chain.Hash, miss
 		d.blameBreach(from, err)
 		return nil
 	}
+	if len(a.Txs) != len(missing) || !d.net.Bear(from, signatures(a.Txs)) {
+		return nil
+	}
 	checked, err := d.checkTxs(a.Txs)
-	if err != nil || len(checked) != len(missing) {
+	if err != nil {
 		return nil
 	}
 	for _, tx := range checked {
 		ids = append(ids, tx.ID())
-		_, _ = d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Tx(now, from, tx) })
+		out, err := d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Tx(now, from, tx) })
+		if err == nil && out.Verdict == node.Accept {
+			d.net.Thank(from, len(tx.Tx().Inputs))
+		}
 	}
 	return ids
+}
+
+func signatures(txs []*chain.Tx) (n int) {
+	for _, tx := range txs {
+		n += len(tx.Inputs)
+	}
+	return n
 }
 
 // askAside asks while gossip waits for the answer: nobody may make it wait much.

@@ -392,29 +392,79 @@ func (d *Daemon) feedTxs(a node.Ask, txs []*chain.Tx) error {
 // feedPool hands over a peer's waiting transactions, and passes on what is new
 // to us: our side of a network that was split has not heard them.
 func (d *Daemon) feedPool(a node.Ask, txs []*chain.Tx) error {
-	all, bad := chain.CheckTxs(d.p, txs)
-	for i, tx := range txs {
+	for _, tx := range txs {
 		if !slices.Contains(a.Request.IDs, tx.ID()) {
 			return d.blame(a.From, errUnasked)
 		}
+	}
+	for len(txs) > 0 {
+		n := piece(txs)
+		some := d.lacking(txs[:n]) // several peers may be asked for one
+		if !d.net.Bear(a.From, signatures(some)) {
+			return nil // a later look at its pool finds the rest
+		}
+		useful, err := d.feedSome(a.From, some)
+		d.net.Thank(a.From, useful)
+		if err != nil {
+			return err
+		}
+		txs = txs[n:]
+	}
+	return nil
+}
+
+// piece is how many of the first transactions to check together: a batch gains
+// little from more signatures.
+func piece(txs []*chain.Tx) (n int) {
+	const most = 256
+	for sum := 0; n < len(txs); n++ {
+		if sum += len(txs[n].Inputs); n > 0 && sum > most {
+			break
+		}
+	}
+	return n
+}
+
+// lacking are those that the pool has not, and did not let go.
+func (d *Daemon) lacking(txs []*chain.Tx) (left []*chain.Tx) {
+	ids := make([]chain.Hash, len(txs))
+	for i, tx := range txs {
+		ids[i] = tx.ID()
+	}
+	_ = d.loop.look(d.life, func(chain.Time) {
+		pool := d.loop.node.Mempool()
+		for i, id := range ids {
+			if _, gone := pool.Fate(id); !gone && !pool.Has(id) {
+				left = append(left, txs[i])
+			}
+		}
+	})
+	return left
+}
+
+// feedSome hands some of them over, and counts the signatures that were of use.
+func (d *Daemon) feedSome(from node.Peer, txs []*chain.Tx) (useful int, err error) {
+	all, bad := chain.CheckTxs(d.p, txs)
+	for i, tx := range txs {
 		if bad != nil { // those before the bad one are welcome
 			one, err := chain.CheckTx(d.p, tx)
 			if err != nil {
-				return d.blame(a.From, err)
+				return useful, d.blame(from, err)
 			}
 			all = append(all, one)
 		}
 		checked := all[i]
-		out, err := d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Tx(now, a.From, checked) })
+		out, err := d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Tx(now, from, checked) })
 		if err != nil {
-			return err
+			return useful, err
 		}
-		d.judge(a.From, out)
+		d.judge(from, out)
 		if out.Verdict == node.Accept {
+			useful += len(tx.Inputs)
 			d.logPublish(d.net.PublishTx(tx))
 		}
 	}
-	return nil
+	return useful, nil
 }
 
 // judge blames a peer whose answer was rejected.

@@ -50,6 +50,13 @@ const (
 	knockBurst = 100
 )
 
+// Signatures, whatever brought them.
+const (
+	vainRate  = 100 // of one peer that are verified in vain, a second
+	vainBurst = 2000
+	maxMeters = 4096 // peers whose doings are measured
+)
+
 // Gossip.
 const (
 	maxGossip    = 512 << 10 // bytes of one message
@@ -57,8 +64,6 @@ const (
 	txsAtOnce    = 512       // handler calls of one topic at a time
 	blocksAtOnce = 64
 	tipsAtOnce   = 256
-	uselessRate  = 100 // transactions a second of one peer that are verified in vain
-	uselessBurst = 2000
 	maxClaimers  = 256         // peers whose claims are heard
 	claimerGone  = time.Minute // of silence, and a claimer's place is free
 )

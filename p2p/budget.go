@@ -3,7 +3,9 @@ package p2p
 import (
 	"context"
 	"maps"
+	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/semaphore"
@@ -89,46 +91,114 @@ func (h *held) free() {
 	h.budget.leave(h.peer, h.share)
 }
 
-// meters measure what each peer makes us do.
+// meters measure what each peer makes us do. Names are free and addresses are not:
+// all peers at one address share a meter, and who comes back under another name
+// finds it as he left it. Nearby, where many nodes share one, it is the name's.
 type meters struct {
 	mu sync.Mutex
-	of map[peer.ID]*meter // guarded by mu; of peers that are connected
+	of map[string]*meter // guarded by mu; by address, or by name
 }
 
-// meter is what one peer may still make us do.
+// meter is what a peer may still make us do.
 type meter struct {
-	work    *rate.Limiter // answering requests, each at its cost: more of it waits
-	knocks  *rate.Limiter // requests that find no place: more of them are a fault
-	useless *rate.Limiter // transactions that were verified in vain: more go unread
+	work   *rate.Limiter // answering requests, each at its cost: more of it waits
+	knocks *rate.Limiter // requests that find no place: more of them are a fault
+	vain   *tab          // signatures that were verified in vain: more go unread
 }
 
-func (m *meters) get(p peer.ID) *meter {
+func (m *meters) get(who string) *meter {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	mine := m.of[p]
+	mine := m.of[who]
+	if mine == nil && len(m.of) >= maxMeters {
+		maps.DeleteFunc(m.of, func(_ string, o *meter) bool { return o.idle() })
+		if len(m.of) >= maxMeters {
+			who = "" // the crowd shares one
+			mine = m.of[who]
+		}
+	}
 	if mine == nil {
 		mine = &meter{
-			work:    rate.NewLimiter(workRate, workBurst),
-			knocks:  rate.NewLimiter(knockRate, knockBurst),
-			useless: rate.NewLimiter(uselessRate, uselessBurst),
+			work:   rate.NewLimiter(workRate, workBurst),
+			knocks: rate.NewLimiter(knockRate, knockBurst),
+			vain:   &tab{left: vainBurst, at: time.Now()},
 		}
-		m.of[p] = mine
+		m.of[who] = mine
 	}
 	return mine
 }
 
-func (m *meters) drop(p peer.ID) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.of, p)
+// idle tells whether a meter is as good as new.
+func (m *meter) idle() bool {
+	return m.work.Tokens() >= workBurst && m.knocks.Tokens() >= knockBurst && m.vain.full()
 }
 
-// keep drops those of peers that are not here.
+// keep drops those that are as good as new, and those of names that are not here.
 func (m *meters) keep(here func(peer.ID) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	maps.DeleteFunc(m.of, func(p peer.ID, _ *meter) bool { return !here(p) })
+	maps.DeleteFunc(m.of, func(who string, o *meter) bool {
+		_, noAddress := netip.ParseAddr(who)
+		return o.idle() || noAddress != nil && !here(peer.ID(who))
+	})
 }
+
+// meter is p's.
+func (n *Network) meter(p peer.ID) *meter {
+	if ip := n.farAddress(p); ip.IsValid() {
+		return n.meters.get(ip.String())
+	}
+	return n.meters.get(string(p))
+}
+
+// tab is paid before signatures are verified, and what was of use is paid back:
+// however many come at a time, little is verified in vain.
+type tab struct {
+	mu   sync.Mutex
+	left float64   // guarded by mu; at that time
+	at   time.Time // guarded by mu
+}
+
+// now expects mu to be held.
+func (t *tab) now() float64 {
+	now := time.Now()
+	t.left = min(vainBurst, t.left+vainRate*now.Sub(t.at).Seconds())
+	t.at = now
+	return t.left
+}
+
+func (t *tab) full() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.now() >= vainBurst
+}
+
+// pay pays for n, which may lead into debt, unless there is debt already.
+func (t *tab) pay(n int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.now() < 1 {
+		return false
+	}
+	t.left -= float64(n)
+	return true
+}
+
+func (t *tab) back(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.left = t.now() + float64(n)
+}
+
+// Bear tells whether to verify so many signatures that a peer brings: they may be
+// in vain, for honest nodes differ, and nobody is blamed for that. Of what was of
+// use Thank must tell.
+func (n *Network) Bear(p node.Peer, signatures int) bool {
+	return n.meter(peer.ID(p)).vain.pay(signatures)
+}
+
+// Thank tells that so many signatures were of use.
+func (n *Network) Thank(p node.Peer, signatures int) { n.meter(peer.ID(p)).vain.back(signatures) }
 
 // cost is what it costs to answer q, in the units of workRate.
 func cost(q node.Request) int {

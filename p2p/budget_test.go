@@ -3,6 +3,7 @@ package p2p
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -121,7 +122,7 @@ func TestKnockingOnAFullHouse(t *testing.T) {
 // one that fetches a chain is far from that.
 func TestWorkIsRationed(t *testing.T) {
 	for name, e := range exchanges() {
-		m := (&meters{of: map[peer.ID]*meter{}}).get("a")
+		m := (&meters{of: map[string]*meter{}}).get("a")
 		n := 0
 		for now := time.Now(); m.work.AllowN(now, cost(e.q)); {
 			n++
@@ -150,20 +151,68 @@ func TestUselessTransactionsGoUnread(t *testing.T) {
 	c := &counter{ear: a.ear}
 	a.Network.handler = c
 	raw := tx("in vain").Bytes()
-	const sent = 5 * uselessBurst
+	const sent = 5 * vainBurst
 	refused := 0
 	for range sent {
 		if a.hearTx(t.Context(), "flooder", raw) == pubsub.ValidationReject {
 			refused++
 		}
 	}
-	if n := c.checked.Load(); n > 2*uselessBurst || n < uselessBurst || refused > 0 {
+	if n := c.checked.Load(); n > 2*vainBurst || n < vainBurst || refused > 0 {
 		t.Errorf("%d of %d were checked, %d refused", n, sent, refused)
 	}
 	before := c.checked.Load()
 	a.hearTx(t.Context(), "another", raw)
 	if c.checked.Load() != before+1 {
 		t.Error("another peer pays for it")
+	}
+}
+
+// A payment weighs what it takes to verify, however many come at a time; what was
+// of use costs nothing.
+func TestVainSignaturesAreCounted(t *testing.T) {
+	b := &tab{left: vainBurst, at: time.Now()}
+	n := 0
+	for b.pay(700) {
+		n += 700
+	}
+	if n < vainBurst || n > vainBurst+700 {
+		t.Errorf("%d signatures at once", n)
+	}
+	b.back(n)
+	if !b.full() {
+		t.Error("what was of use is not paid back")
+	}
+	b.back(n)
+	if n = 0; !b.pay(vainBurst) || b.pay(1) {
+		t.Error("credit can be saved up")
+	}
+	b.at = b.at.Add(-time.Second)
+	for b.pay(1) {
+		n++
+	}
+	if n < vainRate-1 || n > 2*vainRate {
+		t.Errorf("%d signatures a second", n)
+	}
+}
+
+// Names are free: whoever comes back under another from the same address finds
+// what he spent there.
+func TestMetersAreOfAddresses(t *testing.T) {
+	m := &meters{of: map[string]*meter{}}
+	nobody := func(peer.ID) bool { return false }
+	m.get("203.0.113.7").vain.pay(vainBurst)
+	m.get("198.51.100.7")
+	m.get("a name").vain.pay(vainBurst)
+	m.keep(nobody)
+	if len(m.of) != 1 || m.get("203.0.113.7").vain.pay(1) {
+		t.Errorf("%d are kept, and the debt of an address is forgotten", len(m.of))
+	}
+	for i := range 2 * maxMeters {
+		m.get(fmt.Sprint("name ", i)).vain.pay(1)
+	}
+	if len(m.of) > maxMeters+1 {
+		t.Errorf("%d meters", len(m.of))
 	}
 }
 

@@ -100,18 +100,19 @@ func (n *Network) join(name string, hear hearer, atOnce int) (*pubsub.Topic, err
 	return t, nil
 }
 
+// hearTx leaves what its sender has no credit for unread: a pool tells of it again.
 func (n *Network) hearTx(ctx context.Context, from peer.ID, data []byte) pubsub.ValidationResult {
-	useless := n.meters.get(from).useless
-	if useless.Tokens() < 1 {
-		return pubsub.ValidationIgnore // a pool tells of it again
-	}
 	tx, err := chain.DecodeTx(data)
 	if err != nil {
 		return pubsub.ValidationReject
 	}
+	vain := n.meter(from).vain
+	if !vain.pay(len(tx.Inputs)) {
+		return pubsub.ValidationIgnore
+	}
 	verdict := n.handler.GossipTx(ctx, node.Peer(from), tx)
-	if verdict != node.Accept {
-		useless.Allow()
+	if verdict == node.Accept {
+		vain.back(len(tx.Inputs))
 	}
 	return result(verdict)
 }

@@ -139,7 +139,7 @@ func assemble(cfg Config, h Handler, on host.Host, g *gate) *Network {
 		ledger:   newLedger(),
 		served:   NewPlaces(maxServed, maxServedEach),
 		asks:     &turns{queue: map[peer.ID]*turn{}},
-		meters:   &meters{of: map[peer.ID]*meter{}},
+		meters:   &meters{of: map[string]*meter{}},
 		sending:  newBudget(largestAnswer(cfg.MaxBlock)), receiving: newBudget(largestAnswer(cfg.MaxBlock)),
 		inside: new(inside),
 		saving: make(chan struct{}, 1),

@@ -301,7 +301,6 @@ func (n *Network) closed(_ network.Network, c network.Conn) {
 		n.sayStranger(p)
 	}
 	if last {
-		n.meters.drop(p)
 		n.dialer.lost(p, joined)
 	}
 }

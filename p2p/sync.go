@@ -151,7 +151,7 @@ func (n *Network) serve(s network.Stream) {
 	p := s.Conn().RemotePeer()
 	if !n.served.Take(node.Peer(p)) {
 		_ = s.ResetWithError(network.StreamRateLimited)
-		if !n.meters.get(p).knocks.Allow() {
+		if !n.meter(p).knocks.Allow() {
 			n.Blame(node.Peer(p))
 		}
 		return
@@ -195,7 +195,7 @@ func (n *Network) reply(s network.Stream) error {
 	ctx, cancel := context.WithDeadlineCause(n.ctx, w.end, ErrSlow)
 	defer cancel()
 	p := s.Conn().RemotePeer()
-	if err := n.meters.get(p).work.WaitN(ctx, cost(q)); err != nil {
+	if err := n.meter(p).work.WaitN(ctx, cost(q)); err != nil {
 		return err
 	}
 	limit := maxAnswer(q, n.cfg.MaxBlock)

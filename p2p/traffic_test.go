@@ -26,14 +26,14 @@ func TestNothingIsKeptOfWhoIsGone(t *testing.T) {
 		if err := h.Close(); err != nil {
 			t.Fatal(err)
 		}
-		a.meters.get(p) // a message that it sent before is judged late
+		a.meter(p) // a message that it sent before is judged late
 		gone = append(gone, p)
 	}
 	eventually(t, "nothing is left of them", func() bool {
 		a.forget()
 		for _, p := range gone {
 			a.meters.mu.Lock()
-			_, measured := a.meters.of[p]
+			_, measured := a.meters.of[string(p)]
 			a.meters.mu.Unlock()
 			if measured || a.traffic.with(p) != (Traffic{}) {
 				return false
