@@ -37,8 +37,12 @@ const (
 const (
 	maxServed     = 128       // requests served at a time
 	maxServedEach = 16        // of one peer
+	sureServed    = 2         // of one peer that others cannot take: however many are slow, each is greeted
 	maxAsksEach   = 12        // questions of ours to one peer: fewer than we serve, for an answer reaches its asker before the stream that brought it has ended
 	maxFlight     = 128 << 20 // bytes of answers that are being sent, and as many that are being received
+	maxFlightArea = 48 << 20  // of them for all who dialled us from one range of addresses
+	maxFlightIn   = 96 << 20  // and for all who dialled us: who we chose always finds room
+	smallAnswer   = 256 << 10 // bytes; as many requests as we serve may be answered at so many each, beside all that
 	maxFlightEach = 24 << 20  // of them for one peer: four of the largest, as many as an honest node asks for at a time
 	maxRequest    = 256 << 10 // bytes
 	maxHello      = 1 << 10   // bytes

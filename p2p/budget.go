@@ -14,17 +14,19 @@ import (
 	"cairn/node"
 )
 
-// budget bounds the bytes of answers that are held at a time, for each peer and
-// for all. Whoever finds no room waits.
+// budget bounds the bytes of large answers that are held at a time: for each peer,
+// for all who dialled us from one area, for all who dialled us, and for all.
+// Whoever finds no room waits; who reads slowly keeps his own share busy, and who we
+// chose finds room beside all who came.
 type budget struct {
-	each int64
-	all  *semaphore.Weighted
+	each, area, in, all int64
 
 	mu     sync.Mutex
-	shares map[peer.ID]*share // guarded by mu; of peers that hold something or wait
+	shares map[string]*share // guarded by mu; of whom somebody holds something or waits
 }
 
 type share struct {
+	name  string
 	users int // who hold or wait; guarded by budget.mu
 	bytes *semaphore.Weighted
 }
@@ -33,46 +35,68 @@ type share struct {
 // several peers', so that no few slow ones can stop the others.
 func newBudget(largest int) *budget {
 	each := max(maxFlightEach, int64(largest))
-	return &budget{each: each, all: semaphore.NewWeighted(max(maxFlight, 5*each)), shares: map[peer.ID]*share{}}
+	return &budget{
+		each: each, area: max(maxFlightArea, 2*each), in: max(maxFlightIn, 4*each), all: max(maxFlight, 5*each),
+		shares: map[string]*share{},
+	}
 }
 
-// take waits until p may hold n more bytes, and returns what holds them.
-func (b *budget) take(ctx context.Context, p peer.ID, n int) (*held, error) {
-	h := &held{budget: b, peer: p}
-	b.mu.Lock()
-	s := b.shares[p]
-	if s == nil {
-		s = &share{bytes: semaphore.NewWeighted(b.each)}
-		b.shares[p] = s
+// take waits until p may hold n more bytes, and returns what holds them. From is the
+// area that p dialled us from; empty if we chose it. A small answer never waits.
+func (b *budget) take(ctx context.Context, p peer.ID, from string, n int) (*held, error) {
+	h := &held{budget: b, bytes: int64(n)}
+	if n <= smallAnswer {
+		return h, nil
 	}
-	s.users++
-	b.mu.Unlock()
-	if err := s.bytes.Acquire(ctx, int64(n)); err != nil {
-		b.leave(p, s)
-		return nil, context.Cause(ctx)
+	b.want(h, "peer "+string(p), b.each)
+	if from != "" {
+		b.want(h, "area "+from, b.area)
+		b.want(h, "callers", b.in)
 	}
-	if err := b.all.Acquire(ctx, int64(n)); err != nil {
-		s.bytes.Release(int64(n))
-		b.leave(p, s)
-		return nil, context.Cause(ctx)
+	b.want(h, "all", b.all)
+	for i, s := range h.shares {
+		if err := s.bytes.Acquire(ctx, h.bytes); err != nil {
+			b.release(h.shares[:i], h.bytes)
+			b.leave(h.shares)
+			return nil, context.Cause(ctx)
+		}
 	}
-	h.share, h.bytes = s, int64(n)
 	return h, nil
 }
 
-func (b *budget) leave(p peer.ID, s *share) {
+// want adds a share to those that bound what is held.
+func (b *budget) want(h *held, name string, size int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if s.users--; s.users == 0 {
-		delete(b.shares, p)
+	s := b.shares[name]
+	if s == nil {
+		s = &share{name: name, bytes: semaphore.NewWeighted(size)}
+		b.shares[name] = s
+	}
+	s.users++
+	h.shares = append(h.shares, s)
+}
+
+func (b *budget) release(of []*share, n int64) {
+	for _, s := range of {
+		s.bytes.Release(n)
+	}
+}
+
+func (b *budget) leave(all []*share) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range all {
+		if s.users--; s.users == 0 {
+			delete(b.shares, s.name)
+		}
 	}
 }
 
 // held is bytes that somebody holds.
 type held struct {
 	budget *budget
-	share  *share
-	peer   peer.ID
+	shares []*share // all that they count in; none for a small answer
 	bytes  int64
 }
 
@@ -80,15 +104,14 @@ type held struct {
 func (h *held) keep(n int) {
 	if back := h.bytes - int64(n); back > 0 {
 		h.bytes -= back
-		h.share.bytes.Release(back)
-		h.budget.all.Release(back)
+		h.budget.release(h.shares, back)
 	}
 }
 
 // free gives everything back.
 func (h *held) free() {
 	h.keep(0)
-	h.budget.leave(h.peer, h.share)
+	h.budget.leave(h.shares)
 }
 
 // meters measure what each peer makes us do. Names are free and addresses are not:

@@ -18,45 +18,55 @@ import (
 	"cairn/node"
 )
 
-// What one peer holds is bounded, and what all hold; who gives up or gives back
-// leaves nothing behind.
+// What one peer holds is bounded, what one area, what all who came, and what all
+// hold; who gives up or gives back leaves nothing behind.
 func TestBytesInFlightAreBounded(t *testing.T) {
 	b := newBudget(largestAnswer(chain.Main().MaxBlock))
 	const piece = 1 << 20
 	var all []*held
-	peers := 0
-	for p := byte('a'); p < 'z'; p++ {
-		mine := 0
-		for {
-			soon, cancel := context.WithTimeoutCause(t.Context(), 20*time.Millisecond, ErrSlow)
-			h, err := b.take(soon, peer.ID(p), piece)
-			cancel()
-			if err != nil {
-				if !errors.Is(err, ErrSlow) {
-					t.Fatal(err)
+	fill := func(from string, peers int) (total int) {
+		for p := range peers {
+			mine := 0
+			for {
+				soon, cancel := context.WithTimeoutCause(t.Context(), 20*time.Millisecond, ErrSlow)
+				h, err := b.take(soon, peer.ID(fmt.Sprint(from, p)), from, piece)
+				cancel()
+				if err != nil {
+					if !errors.Is(err, ErrSlow) {
+						t.Fatal(err)
+					}
+					break
 				}
-				break
+				mine++
+				all = append(all, h)
 			}
-			mine++
-			all = append(all, h)
+			if mine*piece > maxFlightEach {
+				t.Errorf("one peer holds %d MiB", mine)
+			}
+			total += mine * piece
 		}
-		if mine*piece > maxFlightEach {
-			t.Errorf("one peer holds %d MiB", mine)
-		}
-		if mine > 0 {
-			peers++
-		}
+		return total
 	}
-	if total := len(all) * piece; total > maxFlight || total < maxFlight-maxFlightEach || peers < 5 {
-		t.Errorf("%d peers hold %d MiB", peers, len(all))
+	if n := fill("a", 5); n != maxFlightArea {
+		t.Errorf("one area holds %d bytes", n)
 	}
-	for _, h := range all {
+	if n := fill("b", 5) + fill("c", 5); n != maxFlightIn-maxFlightArea {
+		t.Errorf("two more hold %d bytes", n)
+	}
+	if n := fill("", 5); n != maxFlight-maxFlightIn {
+		t.Errorf("whom we chose hold %d bytes", n)
+	}
+	small, err := b.take(t.Context(), "one more", "a", smallAnswer)
+	if err != nil {
+		t.Errorf("a small answer waits: %v", err)
+	}
+	for _, h := range append(all, small) {
 		h.keep(10)
 		h.keep(20) // never more than before
 		h.free()
 	}
-	if len(b.shares) != 0 || !b.all.TryAcquire(maxFlight) {
-		t.Errorf("%d peers still hold something", len(b.shares))
+	if len(b.shares) != 0 {
+		t.Errorf("%d shares are still held", len(b.shares))
 	}
 }
 
@@ -95,6 +105,56 @@ func TestSlowReadersHoldTheirShareAlone(t *testing.T) {
 	}
 	if n := built.Load(); n > most {
 		t.Errorf("%d answers of 5 MB are in memory for one peer, at most %d fit", n, most)
+	}
+}
+
+// Many who ask for much and read nothing, and many who ask nothing on every stream
+// that they get, keep nobody waiting: a newcomer is greeted, and peers that we chose
+// are served.
+func TestManySlowReadersStopNobody(t *testing.T) {
+	cfg := dev()
+	cfg.MaxBlock = chain.Main().MaxBlock
+	cfg.Pace.Stranger = time.Hour // they would say what it takes
+	b := begin(t, cfg)
+	block := &chain.Block{Coinbase: &chain.Coinbase{}, Txs: []*chain.Tx{tx("large")}}
+	block.Txs[0].Outputs = make([]chain.Output, cfg.MaxBlock/40-50)
+	full := node.Answer{Blocks: slices.Repeat([]chain.RawBlock{block.Bytes()}, 4)}
+	var asked atomic.Int32
+	b.answers(func(_ context.Context, _ node.Peer, q node.Request) (node.Answer, error) {
+		if q.Want != node.WantBodies {
+			return node.Answer{}, nil
+		}
+		asked.Add(1)
+		return full, nil
+	})
+	chosen := begin(t, cfg)
+	link(t, b, chosen)
+	bodies := framed((&node.Request{Want: node.WantBodies, IDs: make([]chain.Hash, node.MaxBodies)}).Append(nil))
+	for i := range 30 {
+		h := bare(t)
+		for range maxServedEach {
+			s := rawStream(t, h, b)
+			if i%3 > 0 {
+				_, _ = s.Write(bodies)
+			} else {
+				_, _ = s.Write(bodies[:1])
+			}
+		}
+	}
+	eventually(t, "they hold what they get", func() bool { return asked.Load() >= 4 && b.served.busy() >= maxServed })
+	newcomer := begin(t, cfg)
+	link(t, newcomer, b)
+	for range 20 {
+		if _, err := newcomer.Ask(t.Context(), b.ID(), node.Request{Want: node.WantPool}); err != nil {
+			t.Fatalf("a newcomer is not answered: %v", err)
+		}
+	}
+	a, err := chosen.Ask(t.Context(), b.ID(), node.Request{Want: node.WantBodies, IDs: make([]chain.Hash, node.MaxBodies)})
+	if err != nil || len(a.Blocks) != 4 {
+		t.Errorf("a peer that we chose gets %d blocks: %v", len(a.Blocks), err)
+	}
+	if n := b.ledger.score(newcomer.host.ID()); n != 0 {
+		t.Errorf("who found the house full is blamed by %v", n)
 	}
 }
 

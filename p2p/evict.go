@@ -41,6 +41,18 @@ func area(addr ma.Multiaddr) string {
 	return ip.String()
 }
 
+// callerFrom is the area from which p dialled us; empty if we chose it, or it was
+// asked for by name.
+func (n *Network) callerFrom(p peer.ID) string {
+	for _, c := range n.host.Network().ConnsToPeer(p) {
+		if c.Stat().Direction == network.DirOutbound || n.gate.keeps(p) {
+			return ""
+		}
+		return area(c.RemoteMultiaddr())
+	}
+	return "nowhere"
+}
+
 // callers are the peers that dialled us and have a place, but for those asked for by
 // name.
 func (r *roster) callers(wanted func(peer.ID) bool, ping func(peer.ID) time.Duration) (all []caller) {

@@ -113,11 +113,11 @@ func resources(cfg Config) (network.ResourceManager, error) {
 	// answer.
 	largest := int64(largestAnswer(cfg.MaxBlock) + maxRequest)
 	scaling.StreamBaseLimit.Memory = max(scaling.StreamBaseLimit.Memory, 2*largest)
-	each, every := max(6*largest, 3*maxFlightEach), max(24*largest, 3*maxFlight)
+	each, every := max(6*largest, 3*maxFlightEach), max(24*largest, 3*maxFlight+int64(maxServed+sureServed*cfg.MaxPeers)*smallAnswer)
 	scaling.PeerBaseLimit.Memory = max(scaling.PeerBaseLimit.Memory, each)
 	// Twice as many streams as we serve: whom we turn away ourselves, we can blame.
 	one := streams(2*maxServedEach, maxAsksEach, each)
-	all := streams(2*maxServed, maxServed, every)
+	all := streams(2*maxServed+2*sureServed*cfg.MaxPeers, maxServed, every)
 	none := rcmgr.BaseLimitIncrease{}
 	sync := protocol.ID(syncProtocol(cfg.Genesis))
 	scaling.AddServiceLimit(service, all, none)

@@ -137,7 +137,7 @@ func assemble(cfg Config, h Handler, on host.Host, g *gate) *Network {
 		door:     newDoor(),
 		claims:   &claims{every: cfg.Pace.Claim, from: map[peer.ID]*claimer{}},
 		ledger:   newLedger(),
-		served:   NewPlaces(maxServed, maxServedEach),
+		served:   NewPlaces(maxServed, maxServedEach, sureServed),
 		asks:     &turns{queue: map[peer.ID]*turn{}},
 		meters:   &meters{of: map[string]*meter{}},
 		sending:  newBudget(largestAnswer(cfg.MaxBlock)), receiving: newBudget(largestAnswer(cfg.MaxBlock)),

@@ -59,7 +59,7 @@ func (n *Network) Ask(ctx context.Context, p node.Peer, q node.Request) (node.An
 	defer n.asks.give(id)
 	var room *held
 	raw, err := n.exchange(ctx, id, q, func(size int) (err error) {
-		room, err = n.receiving.take(ctx, id, size)
+		room, err = n.receiving.take(ctx, id, n.callerFrom(id), size)
 		return err
 	})
 	if room != nil {
@@ -151,7 +151,7 @@ func (n *Network) serve(s network.Stream) {
 	p := s.Conn().RemotePeer()
 	if !n.served.Take(node.Peer(p)) {
 		_ = s.ResetWithError(network.StreamRateLimited)
-		if !n.meter(p).knocks.Allow() {
+		if n.served.Greedy(node.Peer(p)) && !n.meter(p).knocks.Allow() {
 			n.Blame(node.Peer(p))
 		}
 		return
@@ -199,7 +199,7 @@ func (n *Network) reply(s network.Stream) error {
 		return err
 	}
 	limit := maxAnswer(q, n.cfg.MaxBlock)
-	room, err := n.sending.take(ctx, p, limit)
+	room, err := n.sending.take(ctx, p, n.callerFrom(p), limit)
 	if err != nil {
 		return err
 	}
