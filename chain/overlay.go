@@ -4,24 +4,31 @@ package chain
 // The zero value changes nothing.
 type Overlay struct {
 	changed map[OutPoint]*Coin // nil is spent
+	put     []Diff             // not yet in changed: nobody has asked since
 }
 
 // Apply puts one more diff on; d must not be changed any more.
-func (o *Overlay) Apply(d Diff) {
-	if o.changed == nil {
-		o.changed = make(map[OutPoint]*Coin, len(d.Spent)+len(d.Created))
+func (o *Overlay) Apply(d Diff) { o.put = append(o.put, d) }
+
+func (o *Overlay) settle() {
+	for _, d := range o.put {
+		if o.changed == nil {
+			o.changed = make(map[OutPoint]*Coin, 2*(len(d.Spent)+len(d.Created)))
+		}
+		for i := range d.Spent {
+			o.changed[d.Spent[i].OutPoint] = nil
+		}
+		for i := range d.Created {
+			o.changed[d.Created[i].OutPoint] = &d.Created[i]
+		}
 	}
-	for i := range d.Spent {
-		o.changed[d.Spent[i].OutPoint] = nil
-	}
-	for i := range d.Created {
-		o.changed[d.Created[i].OutPoint] = &d.Created[i]
-	}
+	o.put = nil
 }
 
 // Find finds coins as the diffs leave them. below looks up those that no diff
 // touches, and gives its map away.
 func (o *Overlay) Find(want []OutPoint, below func([]OutPoint) (Coins, error)) (Coins, error) {
+	o.settle()
 	if len(o.changed) == 0 {
 		return below(want)
 	}

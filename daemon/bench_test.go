@@ -82,10 +82,16 @@ func (s *purses) full(b *testing.B, n int, name string) []*chain.Block {
 	return blocks
 }
 
+// checker is as much of a node as checks transactions.
+func checker(b *testing.B, p *chain.Params) *Daemon {
+	b.Helper()
+	return &Daemon{p: p, life: b.Context(), cores: make(chan struct{}, runtime.GOMAXPROCS(0)), meter: newMeter()}
+}
+
 // checkWhole checks a block, its signatures on all cores.
 func checkWhole(b *testing.B, p *chain.Params, block *chain.Block) chain.CheckedBlock {
 	b.Helper()
-	txs, err := (&Daemon{p: p}).checkTxs(block.Txs)
+	txs, err := checker(b, p).checkTxs(block.Txs)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -111,7 +117,7 @@ func (s *purses) branch() *purses {
 func BenchmarkCheckTxs(b *testing.B) {
 	p := chain.Regtest()
 	s, _ := spread(p, 1000)
-	txs, d := s.payments(), &Daemon{p: p}
+	txs, d := s.payments(), checker(b, p)
 	verify := rawVerifier(b, p, txs)
 	verify()
 	var ours, raw time.Duration

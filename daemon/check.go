@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"runtime"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -27,13 +28,16 @@ func (d *Daemon) checkBodies(ctx context.Context, bodies []chain.Body) ([]checke
 	if err != nil {
 		return nil, err
 	}
-	whole := d.checkStrangers(all, known) == nil
+	broken := d.checkStrangers(all, known)
+	if broken != nil && chain.KindOf(broken) == "" {
+		return nil, broken
+	}
 	out := make([]checkedBody, len(bodies))
 	for i, b := range bodies {
 		out[i].id = b.ID()
 		mine := known[:len(b.Txs())]
 		known = known[len(b.Txs()):]
-		if !whole { // some block breaks a rule: which?
+		if broken != nil { // which block?
 			out[i].err = d.checkStrangers(b.Txs(), mine)
 		}
 		if out[i].err == nil {
@@ -85,7 +89,9 @@ func (d *Daemon) Verified() uint64 { return d.verified.Load() }
 // what batches save is lost.
 const leastPiece = 16
 
-// checkTxs checks transactions in one piece a core.
+// checkTxs checks transactions in one piece a core. No more pieces than there are
+// cores are checked at a time, in the order in which they came: more would only keep
+// each other waiting, and whoever brings the next blocks too.
 func (d *Daemon) checkTxs(txs []*chain.Tx) ([]chain.CheckedTx, error) {
 	return d.checkNamed(chain.Names(txs))
 }
@@ -98,11 +104,23 @@ func (d *Daemon) checkNamed(txs []chain.NamedTx) ([]chain.CheckedTx, error) {
 	for i := 0; i < len(txs); i += size {
 		end := min(i+size, len(txs))
 		g.Go(func() error {
-			part, err := chain.CheckNamed(d.p, txs[i:end])
+			part, err := d.checkPiece(txs[i:end])
 			copy(checked[i:], part)
 			return err
 		})
 	}
 	d.verified.Add(uint64(len(txs)))
 	return checked, g.Wait()
+}
+
+// checkPiece checks transactions once a core is free for them.
+func (d *Daemon) checkPiece(txs []chain.NamedTx) ([]chain.CheckedTx, error) {
+	select {
+	case d.cores <- struct{}{}:
+	case <-d.life.Done():
+		return nil, context.Cause(d.life)
+	}
+	defer func() { <-d.cores }()
+	defer d.meter.check("bodies", time.Now())
+	return chain.CheckNamed(d.p, txs)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,7 +87,7 @@ type Daemon struct {
 	news      chan struct{} // something may have changed: tell the watchers
 	outbox    chan node.Outcome
 	loads     chan struct{}         // one entry for each answer that reads bodies
-	checks    chan struct{}         // one entry for each answer whose bodies are being checked
+	cores     chan struct{}         // one entry for each piece that is being checked
 	fees      chan struct{}         // the pool changed
 	say       chan struct{}         // our tip moved: tell the peers
 	joins     atomic.Bool           // the chain is being fetched: loose transactions are not even checked
@@ -98,7 +99,6 @@ type Daemon struct {
 }
 
 const (
-	maxChecks = 2   // answers whose bodies are being checked at a time: one fills the cores when another runs out of pieces
 	maxLoads  = 4   // answers that read bodies at a time: each may hold many megabytes
 	maxOutbox = 256 // outcomes whose messages wait to be published
 )
@@ -123,7 +123,7 @@ func New(cfg Config) (*Daemon, error) {
 		linked: make(chan struct{}), guests: guests{here: map[node.Peer]int{}}, keep: newKeeper(), holes: holes{of: map[chain.Hash]bool{}},
 		told: rpc.NewFeed(), chronicle: newChronicle(cfg.Params), meter: newMeter(), inquiries: p2p.NewPlaces(maxInquiries, maxInquiriesEach, 0),
 		news:   make(chan struct{}, 1),
-		outbox: make(chan node.Outcome, maxOutbox), loads: make(chan struct{}, maxLoads), checks: make(chan struct{}, maxChecks),
+		outbox: make(chan node.Outcome, maxOutbox), loads: make(chan struct{}, maxLoads), cores: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		fees: make(chan struct{}, 1), say: make(chan struct{}, 1),
 	}
 	disk, _ := cfg.Store.(interface{ Stats() store.Stats })

@@ -307,9 +307,9 @@ func open(asked []chain.Hash, blocks []chain.RawBlock) (bodies []chain.Body, mis
 	return bodies, missing, nil
 }
 
-// takeBodies checks blocks, in its turn, and hands them over.
+// takeBodies checks blocks and hands them over.
 func (d *Daemon) takeBodies(from node.Peer, bodies []chain.Body) error {
-	blocks, err := d.inTurn(bodies)
+	blocks, err := d.checkBodies(d.life, bodies)
 	if err != nil {
 		return err
 	}
@@ -352,19 +352,6 @@ func (d *Daemon) note(blocks []chain.CheckedBlock) {
 		a := b.Announce().Announcement()
 		d.chronicle.heard(now, a.Header, a.Coinbase.Height, a.IDs)
 	}
-}
-
-// inTurn checks the bodies of one answer while others wait: blocks that came
-// first are wanted first.
-func (d *Daemon) inTurn(bodies []chain.Body) ([]checkedBody, error) {
-	select {
-	case d.checks <- struct{}{}:
-	case <-d.life.Done():
-		return nil, context.Cause(d.life)
-	}
-	defer func() { <-d.checks }()
-	defer d.meter.check("bodies", time.Now())
-	return d.checkBodies(d.life, bodies)
 }
 
 // feedTxs hands over the transactions that an announced block lacked here.

@@ -11,6 +11,9 @@ import (
 // descendants.
 func (p *Pool) Confirm(b chain.CheckedBlock) {
 	p.drained()
+	if len(p.entries)+len(p.adrift.byID)+len(p.lost.byID) == 0 {
+		return // nothing that it could touch, as in a first sync
+	}
 	for _, tx := range b.Txs() {
 		p.confirm(tx, b.ID())
 		p.conflict(tx, b.ID())

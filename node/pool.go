@@ -154,19 +154,18 @@ func (n *Node) refill(now chain.Time, p *plan, from *entry, out *Outcome) ([]mem
 	for _, b := range p.off {
 		n.pool.Undo(b)
 	}
-	come := map[chain.Hash]bool{}
 	for _, b := range p.on {
 		n.pool.Confirm(b)
-		for _, tx := range b.Txs() {
-			come[tx.ID()] = true
-		}
 	}
 	if err := n.resettle(now, len(p.off) > 0, n.tip.State.Height < from.State.Height); err != nil {
 		return nil, err
 	}
-	n.loose = slices.DeleteFunc(n.loose, func(l looseTx) bool { return come[l.tx.ID()] })
-	if err := n.freeTxs(now, come, out); err != nil {
-		return nil, err
+	if len(n.loose) > 0 {
+		come := idsOf(p.on)
+		n.loose = slices.DeleteFunc(n.loose, func(l looseTx) bool { return come[l.tx.ID()] })
+		if err := n.freeTxs(now, come, out); err != nil {
+			return nil, err
+		}
 	}
 	var fates []mempool.Fate
 	for _, b := range slices.Backward(p.off) {
@@ -175,6 +174,16 @@ func (n *Node) refill(now chain.Time, p *plan, from *entry, out *Outcome) ([]mem
 		}
 	}
 	return fates, nil
+}
+
+func idsOf(blocks []chain.CheckedBlock) map[chain.Hash]bool {
+	ids := map[chain.Hash]bool{}
+	for _, b := range blocks {
+		for _, tx := range b.Txs() {
+			ids[tx.ID()] = true
+		}
+	}
+	return ids
 }
 
 // resettle asks the rules again: about what came loose, and on a chain that is
