@@ -2,8 +2,10 @@ package daemon_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -47,9 +49,10 @@ const (
 
 // A long is a chain on disk that others are to catch up with.
 type long struct {
-	p     *chain.Params
-	dir   string
-	store *store.Badger
+	p      *chain.Params
+	dir    string
+	store  *store.Badger
+	blocks int
 }
 
 // longChain opens the chain of so many blocks, which is made once for all runs.
@@ -75,7 +78,7 @@ func longChain(b *testing.B, blocks, payments int) *long {
 	if e, err := s.Tip(); err != nil || e.State.Height != uint64(blocks) {
 		b.Fatalf("the chain in %s ends at %d: %v", dir, e.State.Height, err)
 	}
-	return &long{p, dir, s}
+	return &long{p, dir, s, blocks}
 }
 
 func makeChain(b *testing.B, dir string, p *chain.Params, blocks, payments int) {
@@ -206,18 +209,23 @@ func verify(b *testing.B, p *chain.Params, txs []*chain.Tx) time.Duration {
 
 func (l *long) daemon(b *testing.B, s daemon.Store, peers ...string) *daemon.Daemon {
 	b.Helper()
-	key, err := p2p.NewKey()
-	if err != nil {
-		b.Fatal(err)
-	}
-	d, err := daemon.New(daemon.Config{
-		Params: l.p, Store: s,
-		Network: p2p.Config{Key: key, Listen: []string{"/ip4/127.0.0.1/tcp/0"}, Peers: peers},
-	})
+	d, err := daemon.New(l.config(b, s, peers...))
 	if err != nil {
 		b.Fatal(err)
 	}
 	return d
+}
+
+func (l *long) config(b *testing.B, s daemon.Store, peers ...string) daemon.Config {
+	b.Helper()
+	key, err := p2p.NewKey()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return daemon.Config{
+		Params: l.p, Store: s,
+		Network: p2p.Config{Key: key, Listen: []string{"/ip4/127.0.0.1/tcp/0"}, Peers: peers},
+	}
 }
 
 // catchUp lets a new node on an empty disk reach the end of the chain, and
@@ -366,6 +374,59 @@ func BenchmarkFirstSyncEmpty(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N*blocks)/sync.Seconds(), "blocks/s")
 	b.ReportMetric(float64(most)/1e6, "MB-peak")
+}
+
+// BenchmarkHeaders lets a new node learn the headers of 100,000 blocks from a peer
+// that keeps the bodies to itself, as far as headers may run ahead of bodies.
+func BenchmarkHeaders(b *testing.B) {
+	l := longChain(b, 200*benchBlocks(b), 0)
+	mute := &liar{}
+	mute.bend(func(_ context.Context, q node.Request, a node.Answer) (node.Answer, error) {
+		if q.Want == node.WantBodies {
+			return a, errors.New("no bodies today")
+		}
+		return a, nil
+	})
+	server, err := daemon.New(mute.between(l.config(b, l.store)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer server.Close()
+	var took time.Duration
+	var count uint64
+	for range b.N {
+		s, err := store.Open(store.Config{Dir: b.TempDir(), Params: l.p})
+		if err != nil {
+			b.Fatal(err)
+		}
+		start := time.Now()
+		d := l.daemon(b, s, server.Network().Addrs()...)
+		count += headersOf(b, d, uint64(min(l.blocks, 1<<15)))
+		took += time.Since(start)
+		d.Close()
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(count)/took.Seconds(), "headers/s")
+}
+
+// headersOf waits until a node knows at least so many headers.
+func headersOf(b *testing.B, d *daemon.Daemon, least uint64) (known uint64) {
+	b.Helper()
+	t := time.NewTicker(time.Millisecond)
+	defer t.Stop()
+	for known < least {
+		select {
+		case <-t.C:
+		case <-d.Done():
+			b.Fatal(d.Err())
+		}
+		if at := d.Sync(); at != nil {
+			known = at.Target
+		}
+	}
+	return known
 }
 
 // BenchmarkStart starts a node on a long history of empty blocks, and tells what

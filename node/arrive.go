@@ -129,16 +129,12 @@ func isReason(err error) bool {
 // header finds h in the tree or puts it there; one that was asked for may be
 // weak. The error is a reason to refuse it, or our own.
 func (n *Node) header(now chain.Time, from Peer, h chain.Header, asked bool, out *Outcome) (*entry, error) {
-	e, err := n.tree.get(h.ID())
+	parent, e, err := n.tree.family(h)
 	if err != nil {
 		return nil, err
 	}
 	if e != nil {
 		return e, n.known(e, from)
-	}
-	parent, err := n.tree.get(h.Prev)
-	if err != nil {
-		return nil, err
 	}
 	if e, err = n.judge(now, parent, h, asked); err != nil {
 		return nil, err

@@ -77,6 +77,19 @@ func (t *tree) get(id chain.Hash) (*entry, error) {
 	return &entry{Entry: stored, stored: true, shunned: t.shunned[id]}, nil
 }
 
+// family finds a block and its parent; nil is what is unknown. The store is asked
+// for the block only if it holds the parent: in a first sync it never does.
+func (t *tree) family(h chain.Header) (parent, e *entry, err error) {
+	if parent, err = t.get(h.Prev); err != nil {
+		return nil, nil, err
+	}
+	id := h.ID()
+	if e = t.m[id]; e == nil && parent != nil && parent.stored {
+		e, err = t.get(id)
+	}
+	return parent, e, err
+}
+
 // put takes an entry into memory.
 func (t *tree) put(e *entry) {
 	t.m[e.id()] = e
