@@ -178,7 +178,11 @@ func (d *Daemon) hello(p node.Peer, visit int) error {
 		if d.guests.visit(p) != visit {
 			return node.Outcome{Verdict: node.Ignore}, nil // it left: the node must not take it for a neighbour
 		}
-		return pl.Hello(now, p, a.Hello)
+		out, err := pl.Hello(now, p, a.Hello)
+		if d.net.Chose(p) {
+			d.loop.node.Chose(p)
+		}
+		return out, err
 	})
 	if err == nil && out.Verdict == node.Reject {
 		d.log.Warn("peer refused", "peer", p2p.Name(p), "why", out.Why)

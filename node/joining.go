@@ -52,7 +52,7 @@ func (n *Node) owed() bool {
 // one and a block with its work whose time has not come here. Words are free.
 func (n *Node) Late() bool {
 	voices := 0
-	for _, p := range n.direct() {
+	for _, p := range n.voices() {
 		if n.tooFar(p.ahead) {
 			voices++
 		}

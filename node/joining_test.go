@@ -97,6 +97,34 @@ func TestOneVoiceStopsNoMiner(t *testing.T) {
 	mines(false)
 }
 
+// Whoever dials us under many names does not stop our miner, while we have a peer
+// that we chose; without one, their clocks are all that we know of.
+func TestCallersStopNoMiner(t *testing.T) {
+	s := tell(t, chaintest.Easy())
+	ahead := chain.Time(s.p.Ahead*1000 + 60_000)
+	hello := func(p node.Peer, time chain.Time) {
+		h := s.helloOf("0")
+		h.Time = time
+		s.done(s.n.Hello(s.now, p, h))
+	}
+	hello("honest", s.now)
+	s.n.Chose("honest")
+	for i := range 50 {
+		hello(node.Peer(itoa(i)), s.now+ahead)
+	}
+	if _, err := s.n.Template(s.now, chain.Address{}); err != nil || s.n.Behind() != 0 {
+		t.Errorf("%d ms behind: %v", s.n.Behind(), err)
+	}
+	s.n.Left(s.now, "honest")
+	if _, err := s.n.Template(s.now, chain.Address{}); !errors.Is(err, node.ErrClock) {
+		t.Errorf("nobody but callers, and the miner hears none of them: %v", err)
+	}
+	hello("honest", s.now) // it comes by itself this time
+	if s.n.Behind() != ahead {
+		t.Errorf("%d ms behind", s.n.Behind())
+	}
+}
+
 // An answer that is full ends early: the rest is asked for at once, of the same
 // peer. Whoever leaves out a block before one that it sends has failed.
 func TestAShortAnswerIsNoFailure(t *testing.T) {

@@ -24,6 +24,7 @@ type peer struct {
 	claim   TipClaim
 	seen    chain.Time   // when the claim was heard
 	direct  bool         // connected to us
+	chosen  bool         // by ourselves: it did not come by itself
 	ahead   chain.Time   // how far its clock is ahead of ours, in milliseconds
 	asked   chain.Time   // when it was asked for headers; 0 if no request is under way
 	idle    int          // answers in a row that did not lead to its tip
@@ -107,7 +108,7 @@ func (n *Node) lookAtPools(now chain.Time) (asks []Ask) {
 // Left tells that a peer is no longer connected.
 func (n *Node) Left(_ chain.Time, name Peer) {
 	if p := n.peers[name]; p != nil {
-		p.direct, p.asked, p.ends = false, 0, nil
+		p.direct, p.chosen, p.asked, p.ends = false, false, 0, nil
 	}
 }
 
@@ -185,14 +186,30 @@ func (n *Node) forgetClaims(now chain.Time) {
 	}
 }
 
+// Chose tells that we connected to a peer ourselves. Who comes by himself comes
+// under as many names as he likes.
+func (n *Node) Chose(name Peer) {
+	if p := n.peers[name]; p != nil {
+		p.chosen = true
+	}
+}
+
+// voices are the connected peers whose clocks count: those that we chose or, if
+// there is none, all.
+func (n *Node) voices() []*peer {
+	all := n.direct()
+	if chosen := slices.DeleteFunc(slices.Clone(all), func(p *peer) bool { return !p.chosen }); len(chosen) > 0 {
+		return chosen
+	}
+	return all
+}
+
 // Behind is how far our clock is behind the median of our peers', in
 // milliseconds; below 0 it is ahead.
 func (n *Node) Behind() chain.Time {
 	var ahead []chain.Time
-	for _, p := range n.peers {
-		if p.direct {
-			ahead = append(ahead, p.ahead)
-		}
+	for _, p := range n.voices() {
+		ahead = append(ahead, p.ahead)
 	}
 	if len(ahead) == 0 {
 		return 0

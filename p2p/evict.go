@@ -12,6 +12,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	"golang.org/x/time/rate"
+
+	"cairn/node"
 )
 
 // Whoever came first with many names must not keep everybody else out. So one who
@@ -52,6 +54,10 @@ func (n *Network) callerFrom(p peer.ID) string {
 	}
 	return "nowhere"
 }
+
+// Chose tells whether it was we who dialled a connected peer, or somebody asked for
+// it by name: who comes by himself may come under many names.
+func (n *Network) Chose(p node.Peer) bool { return n.callerFrom(peer.ID(p)) == "" }
 
 // callers are the peers that dialled us and have a place, but for those asked for by
 // name.
