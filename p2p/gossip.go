@@ -128,8 +128,14 @@ func (n *Network) hearBlock(ctx context.Context, from peer.ID, data []byte) pubs
 // hearTip blames nobody for a claim that comes too soon: who passes it on cannot
 // know what others passed on to us.
 func (n *Network) hearTip(ctx context.Context, from peer.ID, data []byte) pubsub.ValidationResult {
-	claim, err := openTip(n.cfg.Genesis, data)
+	claim, _, err := readTip(data)
 	if err != nil {
+		return pubsub.ValidationReject
+	}
+	if !n.claims.worth(claim, n.roster.connected) {
+		return pubsub.ValidationIgnore
+	}
+	if claim, err = openTip(n.cfg.Genesis, data); err != nil {
 		return pubsub.ValidationReject
 	}
 	if !n.claims.allow(claim, n.roster.connected) {

@@ -235,3 +235,33 @@ func TestClaimersAreBoundedAndConnectedOnesGoFirst(t *testing.T) {
 		t.Errorf("%d silent claimers keep their places", len(c.from)-1)
 	}
 }
+
+// Claims under names without end are dropped before anybody verifies them: what is
+// under a wrong signature is only seen where there is room to hear it.
+func TestClaimsWithoutRoomAreNotVerified(t *testing.T) {
+	a := begin(t, dev())
+	forged := func(name peer.ID) []byte {
+		c := claimOf(string(name), 1)
+		data, err := sealTip(newKey(t), a.cfg.Genesis, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	hear := func(name peer.ID) pubsub.ValidationResult { return a.hearTip(t.Context(), "from", forged(name)) }
+	if got := hear("somebody"); got != pubsub.ValidationReject {
+		t.Errorf("a forged claim with room: %v", got)
+	}
+	for i := range maxClaimers {
+		a.claims.allow(claimOf(fmt.Sprint(i), 1), a.roster.connected)
+	}
+	for _, name := range []peer.ID{"one more", "0"} { // a name without room, and a replay
+		if got := hear(name); got != pubsub.ValidationIgnore {
+			t.Errorf("a forged claim of %q: %v", name, got)
+		}
+	}
+	a.claims.from["0"].last = time.Now().Add(-2 * claimerGone)
+	if got := hear("one more"); got != pubsub.ValidationReject || len(a.claims.from) != maxClaimers {
+		t.Errorf("with room again: %v, and %d are heard", got, len(a.claims.from))
+	}
+}

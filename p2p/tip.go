@@ -3,6 +3,7 @@ package p2p
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -30,13 +31,19 @@ func sealTip(key crypto.PrivKey, genesis chain.Hash, t node.TipClaim) ([]byte, e
 	return append(claim, sig...), nil
 }
 
+// readTip reads a sealed claim, whoever sealed it.
+func readTip(data []byte) (t node.TipClaim, sig []byte, err error) {
+	r := chain.NewReader(data)
+	t = node.ReadTipClaim(r)
+	sig = r.Take(tipSigBytes)
+	return t, sig, r.Close()
+}
+
 // openTip reads a sealed claim. It fails unless the peer named in it signed it.
 func openTip(genesis chain.Hash, data []byte) (node.TipClaim, error) {
 	none := node.TipClaim{}
-	r := chain.NewReader(data)
-	t := node.ReadTipClaim(r)
-	sig := r.Take(tipSigBytes)
-	if err := r.Close(); err != nil {
+	t, sig, err := readTip(data)
+	if err != nil {
 		return none, err
 	}
 	id, err := peer.IDFromBytes([]byte(t.Peer))
@@ -74,6 +81,29 @@ type claimer struct {
 	counter uint64 // of the newest claim heard
 }
 
+func (c *claimer) silent() bool { return time.Since(c.last) > claimerGone }
+
+// worth tells whether a claim would be heard if it is its speaker's: who sends many
+// under names that cost nothing has none of their signatures verified.
+func (c *claims) worth(t node.TipClaim, connected func(peer.ID) bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := peer.ID(t.Peer)
+	if who := c.from[p]; who != nil {
+		return (t.Counter > who.counter || who.last.IsZero()) && who.rate.Tokens() >= 1
+	}
+	if len(c.from) < maxClaimers {
+		return true
+	}
+	forConnected := connected(p)
+	for other, who := range c.from {
+		if who.silent() || forConnected && !connected(other) {
+			return true
+		}
+	}
+	return false
+}
+
 // allow tells whether to hear this claim now. A replay costs its speaker
 // nothing, or others could silence it with its own old claims.
 func (c *claims) allow(t node.TipClaim, connected func(peer.ID) bool) bool {
@@ -98,11 +128,7 @@ func (c *claims) allow(t node.TipClaim, connected func(peer.ID) bool) bool {
 
 // makeRoom drops the silent, and for a connected peer one that is not.
 func (c *claims) makeRoom(forConnected bool, connected func(peer.ID) bool) bool {
-	for p, who := range c.from {
-		if time.Since(who.last) > claimerGone {
-			delete(c.from, p)
-		}
-	}
+	maps.DeleteFunc(c.from, func(_ peer.ID, who *claimer) bool { return who.silent() })
 	if len(c.from) < maxClaimers || !forConnected {
 		return len(c.from) < maxClaimers
 	}
