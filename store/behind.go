@@ -79,6 +79,9 @@ func (b *book) see(just ...late) error {
 
 // makeRoom waits while as much is due as may be.
 func (b *book) makeRoom() error {
+	if len(b.layers) > 1 && b.lag.full(b.layers[1]) {
+		b.say("the next blocks wait: what follows from %d before them is being written", len(b.layers[0].blocks))
+	}
 	for len(b.layers) > 1 && b.lag.full(b.layers[1]) && b.broken == nil {
 		if err := b.advance(); err != nil {
 			return err
@@ -182,6 +185,16 @@ func (b *book) settleSoon() {
 	}
 }
 
+// sayFrom is how many blocks it takes for a wait to be noticed.
+const sayFrom = 100
+
+func (b *behind) dueBlocks() (n int) {
+	for _, l := range b.layers {
+		n += len(l.blocks)
+	}
+	return n
+}
+
 // finish ends writing behind.
 func (b *book) finish() error {
 	if b.flusher != nil {
@@ -191,6 +204,9 @@ func (b *book) finish() error {
 	defer b.writing.Unlock()
 	if b.broken != nil {
 		return nil // a commit has said so
+	}
+	if n := b.dueBlocks(); n > sayFrom {
+		b.say("writing what follows from the last %d blocks", n)
 	}
 	err := b.settle()
 	if full := (*FullError)(nil); errors.As(err, &full) {

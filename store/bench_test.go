@@ -78,3 +78,78 @@ func BenchmarkMemoryCommit(b *testing.B) {
 		commit(b, s, step)
 	}
 }
+
+// BenchmarkFlush writes what is due of so many blocks of 400 payments, and tells what
+// a payment costs of all cores' time: of the commits before, and of the flush.
+func BenchmarkFlush(b *testing.B) {
+	const blocks, payments = 200, 400
+	p := chain.Regtest()
+	var commits, flush time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		steps := stepsOf(b, p, blocks, payments)
+		s := openBadger(b, p, b.TempDir())
+		s.flusher.stop()
+		s.flusher = nil
+		before := work()
+		for len(steps) > 0 {
+			commit(b, s, steps[:16]...)
+			steps = steps[16:]
+		}
+		commits += work() - before
+		before = work()
+		b.StartTimer()
+		if err := s.Settle(); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		flush += work() - before
+		b.StartTimer()
+	}
+	all := float64(b.N * blocks * payments)
+	b.ReportMetric(float64(commits.Nanoseconds())/all, "ns-commit/payment")
+	b.ReportMetric(float64(flush.Nanoseconds())/all, "ns-flush/payment")
+}
+
+// stepsOf is a chain of payments in which each splits a coin in two, the oldest first.
+func stepsOf(b *testing.B, p *chain.Params, blocks, payments int) (steps []node.Step) {
+	b.Helper()
+	state, queue := p.GenesisState(), sortedCoins(coinsOf(p.GenesisCoins()))
+	coins, owner := coinsOf(p.GenesisCoins()), 0
+	for range blocks / 16 * 16 {
+		var txs []*chain.Tx
+		for len(txs) < payments && len(queue) > 0 {
+			c := queue[0]
+			queue = queue[1:]
+			t := &chain.Tx{Inputs: []chain.Input{{Prev: c.OutPoint, Value: c.Value, Owner: c.Owner}}}
+			for range 2 {
+				owner++
+				t.Outputs = append(t.Outputs, chain.Output{Value: c.Value / 2, To: number('w', owner%2000)})
+			}
+			txs = append(txs, t)
+			queue = append(queue, chaintest.Outs(t, state.Height+1)...)
+		}
+		block := chaintest.Block(p, state, chaintest.Plan{Gap: -1, Pay: chaintest.Address(0), Txs: txs})
+		body, err := chain.Remembered(block.ID(), block.Bytes())
+		if err != nil {
+			b.Fatal(err)
+		}
+		next, diff, err := chain.Connect(p, state, body, coins)
+		if err != nil {
+			b.Fatal(err)
+		}
+		coins.Apply(diff)
+		state = next
+		s := &stone{entry: node.Entry{Header: body.Header(), State: state, Status: node.Complete}, body: body}
+		step := node.Step{Tip: s.id(), Diff: diff}
+		step.Entries, step.Bodies = arrival(s)
+		steps = append(steps, step)
+	}
+	return steps
+}
+
+func coinsOf(d chain.Diff) chain.Coins {
+	coins := chain.Coins{}
+	coins.Apply(d)
+	return coins
+}

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
 	"math"
 
 	"cairn/chain"
@@ -83,6 +85,17 @@ func (b late) derive(kind byte, f func(key, value []byte)) {
 
 // pair is a key and its value; nil deletes.
 type pair struct{ key, value []byte }
+
+// compare orders by key. Most differ in what an id or an address begins with.
+func (p pair) compare(q pair) int {
+	const n = 1 + 8
+	if len(p.key) >= n && len(q.key) >= n && p.key[0] == q.key[0] {
+		if c := cmp.Compare(nameOf(p.key[1:]), nameOf(q.key[1:])); c != 0 {
+			return c
+		}
+	}
+	return bytes.Compare(p.key, q.key)
+}
 
 // coinPair is one of the two keys under which an unspent coin is kept.
 func coinPair(kind byte, c chain.Coin) pair {

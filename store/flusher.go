@@ -12,8 +12,8 @@ type flusher struct {
 }
 
 const (
-	flushPause = 250 * time.Millisecond // without a commit, before what is due is written
-	flushRetry = 5 * time.Second        // after a flush for which there was no room
+	flushPause = 2 * time.Second // without a commit, before what is due is written: more than it takes to verify some full blocks
+	flushRetry = 5 * time.Second // after a flush for which there was no room
 )
 
 func startFlusher(b *book) *flusher {

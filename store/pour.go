@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"slices"
 
 	"cairn/chain"
@@ -12,7 +11,7 @@ import (
 // transaction is small, for a commit may have to wait for it.
 const (
 	pourAtOnce  = 100_000 // keys that are sorted together
-	pourEntries = 8_000   // in a transaction, at most
+	pourEntries = 2_000   // in a transaction, at most: Badger shuffles those of one
 	pourBytes   = 1 << 20
 )
 
@@ -45,7 +44,7 @@ type stream struct {
 // flush hands what was gathered to the disk, in order, but for what fits one
 // transaction.
 func (s *stream) flush() error {
-	slices.SortFunc(s.pairs, func(a, b pair) int { return bytes.Compare(a.key, b.key) })
+	slices.SortFunc(s.pairs, pair.compare)
 	for _, p := range s.pairs {
 		weight := s.next.weight.plus(size{1, weigh(string(p.key), p.value)})
 		if !weight.fits(s.room) && len(s.next.run) > 0 {

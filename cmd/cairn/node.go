@@ -33,6 +33,7 @@ import (
 type nodeOptions struct {
 	listen, peers             []string
 	maxPeers, threads, nice   int
+	dbCache                   int // MB
 	mine                      bool
 	mineTo, hashrate, name    string
 	rpc, rpcUser, rpcPassword string
@@ -67,6 +68,7 @@ func nodeCommand() *cobra.Command {
 	f.IntVar(&o.maxPeers, "max-peers", p2p.DefaultMaxPeers, "peers at most")
 	f.StringSliceVar(&o.discover, "discover", nil, "`WHERE` to look for peers that nobody named: lan (mDNS), dht (ask peers for others) or none (default lan,dht on main and test, else none)")
 	f.StringVar(&o.nat, "nat", "auto", "ask the router to let peers in, and peers whether they can reach us: on, off, or auto (on main alone)")
+	f.IntVar(&o.dbCache, "db-cache", store.DefaultCache>>20, "memory in `MB` that may hold what follows from the newest blocks before it is written to the indexes: the more, the faster a node catches up; 0 writes it at once")
 	f.BoolVar(&o.mine, "mine", false, "search for blocks")
 	f.StringVar(&o.mineTo, "mine-to", "", "the `ADDRESS` that found blocks pay (default the next of the wallet in the data directory; without one, on dev and regtest, the first prefunded)")
 	f.IntVar(&o.threads, "threads", 0, "threads that search (default one for each core)")
@@ -82,10 +84,16 @@ func nodeCommand() *cobra.Command {
 	return c
 }
 
+// maxCache is more than any machine has that this runs on, in megabytes.
+const maxCache = 1 << 20
+
 // check refuses what no node could do, before anything is opened.
 func (o *nodeOptions) check(cmd *cobra.Command) error {
 	if o.maxPeers < 1 {
 		return misused(cmd, "--max-peers %d: a node without peers agrees with nobody: give a number from 1 on", o.maxPeers)
+	}
+	if o.dbCache < 0 || o.dbCache > maxCache {
+		return misused(cmd, "--db-cache %d: give megabytes from 0 to %d", o.dbCache, maxCache)
 	}
 	if o.nice < 0 || o.nice > 19 {
 		return misused(cmd, "--nice %d: give a number from 0 to 19", o.nice)
@@ -119,7 +127,7 @@ func runNode(cmd *cobra.Command, o nodeOptions) error {
 	if err != nil {
 		return err
 	}
-	kept, err := openStore(dir, p, o.said.of(logDatabase))
+	kept, err := o.openStore(dir, p)
 	if err != nil {
 		return err
 	}
@@ -236,8 +244,12 @@ func makeDataDir(cmd *cobra.Command) (string, error) {
 }
 
 // openStore opens the database beside our own files.
-func openStore(dir string, p *chain.Params, log *slog.Logger) (*store.Badger, error) {
-	return store.Open(storeIn(dir, p, log))
+func (o nodeOptions) openStore(dir string, p *chain.Params) (*store.Badger, error) {
+	c := storeIn(dir, p, o.said.of(logDatabase))
+	if c.Cache = int64(o.dbCache) << 20; c.Cache == 0 {
+		c.Cache = -1
+	}
+	return store.Open(c)
 }
 
 // storeIn is the store of a data directory, where other files of ours stand.

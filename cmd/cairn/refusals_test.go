@@ -74,6 +74,7 @@ func TestRefusalsOfFlags(t *testing.T) {
 		{"node --threads 100000", failed, []string{"--threads 100000: give 1 to 1024, or 0 for one each core"}},
 		{"node --threads -1", failed, []string{"--threads -1: give 1 to 1024"}},
 		{"node --threads two", failed, []string{`--threads "two": give a whole number`}},
+		{"node --db-cache -1", failed, []string{"--db-cache -1: ", "megabytes from 0"}},
 		{"node --max-peers 0", failed, []string{"--max-peers 0: ", "give a number from 1 on"}},
 		{"node --rpc 29422", failed, []string{`--rpc "29422": write HOST:PORT`}},
 		{"node --log-level loud", failed, []string{"choose debug, info, warn or error"}},
