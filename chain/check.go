@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"crypto/sha256"
 	"slices"
 
 	"cairn/chain/schnorr"
@@ -120,9 +121,15 @@ func sumOutputs(outs []Output) (sum Amount, err error) {
 }
 
 func checkSignatures(p *Params, txs []CheckedTx) error {
-	var all []schnorr.Signed
+	count := 0
 	for _, t := range txs {
-		digest := t.tx.SigHash(p.genesisID)
+		count += len(t.tx.Inputs)
+	}
+	all := make([]schnorr.Signed, 0, count)
+	var signed []byte
+	for _, t := range txs {
+		signed = t.tx.appendSigned(signed[:0], p.genesisID)
+		digest := sha256.Sum256(signed)
 		for i := range t.tx.Inputs {
 			in := &t.tx.Inputs[i]
 			all = append(all, schnorr.Signed{Key: in.Owner, Digest: digest, Sig: in.Sig})

@@ -2,6 +2,7 @@ package chain
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"strconv"
@@ -123,7 +124,16 @@ func (t *Tx) ID() Hash { return SumHash(t.Bytes()) }
 // network's genesis id and the encoding without signatures. The genesis id
 // stops replay on another network.
 func (t *Tx) SigHash(genesis Hash) [32]byte {
-	return TaggedHash("cairn/tx", genesis[:], t.append(make([]byte, 0, t.Size()), false))
+	return sha256.Sum256(t.appendSigned(make([]byte, 0, 96+t.Size()), genesis))
+}
+
+// sigTag stands twice before what is signed (BIP340, "Tagged hashes").
+var sigTag = sha256.Sum256([]byte("cairn/tx"))
+
+// appendSigned appends what SigHash hashes.
+func (t *Tx) appendSigned(b []byte, genesis Hash) []byte {
+	b = append(append(b, sigTag[:]...), sigTag[:]...)
+	return t.append(append(b, genesis[:]...), false)
 }
 
 // Out returns the coin-to-be at index i of a transaction with this id.

@@ -527,13 +527,126 @@ func BenchmarkFilledFromPool(b *testing.B) {
 	b.ReportMetric(float64(raw)/float64(filled), "times-verification")
 }
 
-func (l *long) body(b *testing.B, height uint64) chain.CheckedBlock {
+// BenchmarkSyncFromPool catches up with blocks whose transactions wait in the pool,
+// from a peer over loopback, and measures beside it how long all cores take to verify
+// their signatures.
+func BenchmarkSyncFromPool(b *testing.B) {
+	known := uint64(min(benchBlocks(b)/2, 100)) // its coins suffice for as many blocks again
+	l := longChain(b, benchBlocks(b), paymentsABlock)
+	var sync, raw, syncWork, rawWork time.Duration
+	for range b.N {
+		b.StopTimer()
+		server, ended := l.first(b, 2*known)
+		s, err := store.Open(store.Config{Dir: b.TempDir(), Params: l.p})
+		if err != nil {
+			b.Fatal(err)
+		}
+		l.copyTo(b, s, known)
+		d := l.shy(b, s)
+		var txs []*chain.Tx
+		for h := known + 1; h <= 2*known; h++ {
+			txs = append(txs, l.body(b, h).Block().Txs...)
+		}
+		before := work()
+		raw += verify(b, l.p, txs)
+		rawWork += work() - before
+		for _, tx := range txs {
+			if v := d.GossipTx(b.Context(), "somebody", tx); v != node.Accept {
+				b.Fatalf("payment %v is not taken: %d", tx.ID(), v)
+			}
+		}
+		before = work()
+		b.StartTimer()
+		start := time.Now()
+		if err := d.Network().Connect(b.Context(), server.Network().Addrs()[0]); err != nil {
+			b.Fatal(err)
+		}
+		arrive(b, d, s, l.at(b, 2*known))
+		sync += time.Since(start)
+		b.StopTimer()
+		syncWork += work() - before
+		if n := d.Verified(); n != 0 {
+			b.Fatalf("%d signatures were verified again", n)
+		}
+		d.Close()
+		ended()
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(sync.Microseconds())/float64(uint64(b.N)*known*paymentsABlock), "µs/tx")
+	b.ReportMetric(float64(raw)/float64(sync), "times-verification")
+	b.ReportMetric(float64(rawWork)/float64(syncWork), "times-it-in-work")
+}
+
+// shy is a daemon that tells nobody of its pool: a peer that never heard of the
+// payments would fetch and verify them meanwhile.
+func (l *long) shy(b *testing.B, s daemon.Store) *daemon.Daemon {
+	b.Helper()
+	me := &liar{}
+	me.bend(func(_ context.Context, q node.Request, a node.Answer) (node.Answer, error) {
+		if q.Want == node.WantPool {
+			a.IDs = nil
+		}
+		return a, nil
+	})
+	d, err := daemon.New(me.between(l.config(b, s)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return d
+}
+
+// first serves the first blocks of the chain.
+func (l *long) first(b *testing.B, blocks uint64) (d *daemon.Daemon, end func()) {
+	b.Helper()
+	s, err := store.Open(store.Config{Dir: b.TempDir(), Params: l.p})
+	if err != nil {
+		b.Fatal(err)
+	}
+	l.copyTo(b, s, blocks)
+	d = l.daemon(b, s)
+	return d, func() {
+		d.Close()
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// arrive waits until the best chain of a node ends at a block.
+func arrive(b *testing.B, d *daemon.Daemon, s daemon.Store, end chain.Hash) {
+	b.Helper()
+	for {
+		moved := d.Moved()
+		tip, err := s.Tip()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if tip.State.ID == end {
+			return
+		}
+		select {
+		case <-moved:
+		case <-d.Done():
+			b.Fatal(d.Err())
+		}
+	}
+}
+
+func (l *long) at(b *testing.B, height uint64) chain.Hash {
 	b.Helper()
 	id, err := l.store.At(height)
 	if err != nil {
 		b.Fatal(err)
 	}
-	block, err := l.store.Body(id)
+	return id
+}
+
+func (l *long) body(b *testing.B, height uint64) chain.CheckedBlock {
+	b.Helper()
+	block, err := l.store.Body(l.at(b, height))
 	if err != nil {
 		b.Fatal(err)
 	}
