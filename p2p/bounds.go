@@ -50,8 +50,12 @@ const (
 
 	workRate   = 20_000 // units of cost a second that one peer may ask of us, each about ten microseconds
 	workBurst  = 40_000
-	knockRate  = 10 // requests a second that may find every place of a peer taken
-	knockBurst = 100
+	crowdRate  = 100_000 // of all together who dialled us
+	crowdBurst = 200_000
+
+	bytesPerWork = 16 << 10 // of an answer, for one unit
+	knockRate    = 10       // requests a second that may find every place of a peer taken
+	knockBurst   = 100
 )
 
 // Signatures, whatever brought them.

@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
+	"golang.org/x/time/rate"
 
 	"cairn/chain"
 	"cairn/node"
@@ -190,6 +191,30 @@ func TestWorkIsRationed(t *testing.T) {
 		if n*cost(e.q) > workBurst || n < 40 {
 			t.Errorf("%s: %d at once", name, n)
 		}
+	}
+}
+
+// All who dialled us have one allowance between them, whom we chose have their own.
+func TestCrowdIsRationed(t *testing.T) {
+	cfg := dev()
+	cfg.Pace.Whole = 500 * time.Millisecond
+	a, caller, chosen := begin(t, cfg), begin(t, dev()), begin(t, dev())
+	link(t, caller, a)
+	link(t, a, chosen)
+	if _, err := caller.Ask(t.Context(), a.ID(), node.Request{Want: node.WantPool}); err != nil {
+		t.Fatal(err)
+	}
+	if n := a.crowd.Tokens(); n > crowdBurst-400 {
+		t.Errorf("%v of %d are left after a request", n, crowdBurst)
+	}
+	a.crowd.SetLimit(rate.Limit(1))
+	for a.crowd.AllowN(time.Now(), 100) { // the others
+	}
+	if _, err := caller.Ask(t.Context(), a.ID(), node.Request{Want: node.WantPool}); err == nil {
+		t.Error("a caller is served beyond what all may have")
+	}
+	if _, err := chosen.Ask(t.Context(), a.ID(), node.Request{Want: node.WantPool}); err != nil {
+		t.Errorf("whom we chose is not served: %v", err)
 	}
 }
 

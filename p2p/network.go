@@ -17,6 +17,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
+	"golang.org/x/time/rate"
 
 	"cairn/node"
 )
@@ -44,7 +45,8 @@ type Network struct {
 	asks   *turns
 	meters *meters
 
-	sending, receiving *budget // of answers
+	sending, receiving *budget       // of answers
+	crowd              *rate.Limiter // work for all who dialled us
 	memory             *memory
 	slots              slots
 	bans               *bans
@@ -141,6 +143,7 @@ func assemble(cfg Config, h Handler, on host.Host, g *gate) *Network {
 		asks:     &turns{queue: map[peer.ID]*turn{}},
 		meters:   &meters{of: map[string]*meter{}},
 		sending:  newBudget(largestAnswer(cfg.MaxBlock)), receiving: newBudget(largestAnswer(cfg.MaxBlock)),
+		crowd:  rate.NewLimiter(crowdRate, crowdBurst),
 		inside: new(inside),
 		saving: make(chan struct{}, 1),
 		warned: &warnings{of: map[peer.ID]bool{}},

@@ -169,6 +169,16 @@ func (n *Network) serve(s network.Stream) {
 	}
 }
 
+// ration makes a request wait until its peer may have more work of us, and all who
+// came by themselves together.
+func (n *Network) ration(ctx context.Context, p peer.ID, cost int) error {
+	err := n.meter(p).work.WaitN(ctx, cost)
+	if err != nil || n.callerFrom(p) == "" {
+		return err
+	}
+	return n.crowd.WaitN(ctx, cost)
+}
+
 // declined is the error code of a stream on which nobody broke the protocol.
 const declined network.StreamErrorCode = 1
 
@@ -195,7 +205,7 @@ func (n *Network) reply(s network.Stream) error {
 	ctx, cancel := context.WithDeadlineCause(n.ctx, w.end, ErrSlow)
 	defer cancel()
 	p := s.Conn().RemotePeer()
-	if err := n.meter(p).work.WaitN(ctx, cost(q)); err != nil {
+	if err := n.ration(ctx, p, cost(q)); err != nil {
 		return err
 	}
 	limit := maxAnswer(q, n.cfg.MaxBlock)
@@ -214,6 +224,7 @@ func (n *Network) reply(s network.Stream) error {
 		return fmt.Errorf("our answer of %d bytes is over the limit of %d", size, limit)
 	}
 	room.keep(size)
+	n.meter(p).work.ReserveN(time.Now(), size/bytesPerWork) // the next request waits for it
 	if err := s.Scope().ReserveMemory(size, network.ReservationPriorityHigh); err != nil {
 		return err
 	}
