@@ -89,7 +89,7 @@ func newDoor() *door {
 // choice of areas, to those nearest in time, and to those who lately brought a
 // block or a transaction; and of the rest half to those who are here longest.
 func (d *door) expendable(all []caller) []caller {
-	share := max(1, len(all)/spareShare)
+	share := (len(all) + spareShare/2) / spareShare
 	mark := func(c caller) uint64 { return maphash.String(d.seed, c.area) }
 	late := func(t func(caller) time.Time) func(a, b caller) int {
 		return func(a, b caller) int { return t(b).Compare(t(a)) }
