@@ -42,6 +42,34 @@ func TestABodyIsItsBlock(t *testing.T) {
 	}
 }
 
+// An announcement that was filled in is the block, and nothing else fills it in.
+func TestAFilledAnnouncementIsItsBlock(t *testing.T) {
+	p, b := chaintest.Easy(), block(t)
+	a, err := chain.CheckAnnouncement(p, b.Announce())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := chaintest.Check(p, b)
+	got, err := chain.CheckFilled(p, a, want.Txs())
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v: %v", got, want, err)
+	}
+	for name, txs := range map[string][]chain.CheckedTx{
+		"one is missing":         want.Txs()[1:],
+		"one is another":         append(slices.Clone(want.Txs()[1:]), chaintest.CheckTx(p, chaintest.Pay(p, chaintest.Funds(p, 0), chaintest.Key(0), 7))),
+		"one that is not filled": append([]chain.CheckedTx{{}}, want.Txs()[1:]...),
+	} {
+		if _, err := chain.CheckFilled(p, a, txs); chain.KindOf(err) != chain.BadRoot {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	small := *p
+	small.MaxBlock = want.Size() - 1
+	if _, err := chain.CheckFilled(&small, a, want.Txs()); chain.KindOf(err) != chain.BadLength {
+		t.Errorf("too long: %v", err)
+	}
+}
+
 // What a sender bends never condemns the block: the header is someone else's.
 func TestABentBodyCondemnsNothing(t *testing.T) {
 	raw := block(t).Bytes()

@@ -186,8 +186,8 @@ func checkCoinbase(cb *Coinbase) error {
 	return err
 }
 
-// CheckedBlock passed every rule that needs no context. Only CheckBlock and
-// CheckBody make it, and Remembered for what our own store wrote after a check.
+// CheckedBlock passed every rule that needs no context. Only CheckBlock, CheckBody
+// and CheckFilled make it, and Remembered for what our own store wrote after a check.
 type CheckedBlock struct {
 	raw   RawBlock // nil if it was not made from one
 	id    Hash
@@ -234,7 +234,10 @@ func CheckBlock(p *Params, h Header, cb *Coinbase, txs []CheckedTx) (CheckedBloc
 	if err := CheckRoot(h, b.leaves()); err != nil {
 		return CheckedBlock{}, err
 	}
-	return b.checkRest(p)
+	if err := checkCoinbase(cb); err != nil {
+		return CheckedBlock{}, err
+	}
+	return b.checkSize(p)
 }
 
 // CheckBody is CheckBlock for a body, whose root is right. txs are its
@@ -246,8 +249,19 @@ func CheckBody(p *Params, body Body, txs []CheckedTx) (CheckedBlock, error) {
 	if !slices.EqualFunc(body.txs, txs, func(n NamedTx, c CheckedTx) bool { return n.id == c.id }) {
 		return CheckedBlock{}, broken(BadRoot, "these are the transactions of another block")
 	}
-	b := body.holding(txs)
-	return b.checkRest(p)
+	if err := checkCoinbase(body.block.Coinbase); err != nil {
+		return CheckedBlock{}, err
+	}
+	return body.holding(txs).checkSize(p)
+}
+
+// CheckFilled is CheckBlock for an announcement whose transactions, in its order,
+// are txs: its header, root and coinbase were checked.
+func CheckFilled(p *Params, a CheckedAnnouncement, txs []CheckedTx) (CheckedBlock, error) {
+	if !slices.EqualFunc(a.a.IDs, txs, func(id Hash, c CheckedTx) bool { return id == c.id }) {
+		return CheckedBlock{}, broken(BadRoot, "these are the transactions of another block")
+	}
+	return assemble(a.a.Header, a.a.Coinbase, txs).checkSize(p)
 }
 
 // holding is the body with its transactions in their checked form.
@@ -255,11 +269,8 @@ func (b Body) holding(txs []CheckedTx) CheckedBlock {
 	return CheckedBlock{raw: b.raw, id: b.id, cbID: b.cbID, block: b.block, txs: txs, size: len(b.raw)}
 }
 
-// checkRest checks what stands in no transaction and not in the header.
-func (b CheckedBlock) checkRest(p *Params) (CheckedBlock, error) {
-	if err := checkCoinbase(b.block.Coinbase); err != nil {
-		return CheckedBlock{}, err
-	}
+// checkSize is the last check, after which the block's flow is worth finding.
+func (b CheckedBlock) checkSize(p *Params) (CheckedBlock, error) {
 	if b.size > p.MaxBlock {
 		return CheckedBlock{}, broken(BadLength, "%d bytes, allowed %d", b.size, p.MaxBlock)
 	}

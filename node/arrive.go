@@ -286,8 +286,7 @@ func (n *Node) Filled(now chain.Time, from Peer, id chain.Hash, txs []chain.Chec
 }
 
 func (n *Node) filled(now chain.Time, e *entry, part *partial, out *Outcome) error {
-	ann := part.a.Announcement()
-	b, err := chain.CheckBlock(n.p, ann.Header, ann.Coinbase, part.txs)
+	b, err := chain.CheckFilled(n.p, part.a, part.txs)
 	if err == nil {
 		return n.whole(now, e, b, out)
 	}
