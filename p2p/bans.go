@@ -65,8 +65,8 @@ func whom(text string) (id peer.ID, net netip.Prefix, err error) {
 func (b *bans) hit(p peer.ID, addr ma.Multiaddr, named bool) (ban Ban, hit bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.expire()
-	holds := func(ban Ban) bool { return ban.Why == "" || !named }
+	now := time.Now()
+	holds := func(ban Ban) bool { return now.Before(ban.Until) && (ban.Why == "" || !named) }
 	if ban, hit = b.peers[p]; hit && holds(ban) {
 		return ban, true
 	}
@@ -295,7 +295,7 @@ func (n *Network) punish(p peer.ID, why string) {
 	if err != nil {
 		n.log.Warn("cannot ban a peer", "peer", p, "error", err)
 	}
-	n.saveBans()
+	n.unsaved.Store(true) // many may come at a time: beat writes them together
 	n.cutBanned()
 }
 
@@ -342,6 +342,13 @@ func (n *Network) openBans() {
 	}
 	if err != nil {
 		n.log.Warn("starting without bans", "error", err)
+	}
+}
+
+// saveNewBans saves what our own rules spoke since it was last called.
+func (n *Network) saveNewBans() {
+	if n.unsaved.Swap(false) {
+		n.saveBans()
 	}
 }
 

@@ -2,11 +2,13 @@ package p2p
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -159,6 +161,47 @@ func TestAddressOfManyCulpritsIsBanned(t *testing.T) {
 		if strings.Contains(ban.Who, "127.") {
 			t.Errorf("loopback is banned: %+v", ban)
 		}
+	}
+}
+
+// scribe is a Book that counts how often it is written.
+type scribe struct {
+	mu    sync.Mutex
+	raw   []byte // guarded by mu
+	times int    // guarded by mu
+}
+
+func (s *scribe) Load() ([]byte, error) { return nil, nil }
+
+func (s *scribe) Save(raw []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.raw, s.times = raw, s.times+1
+	return nil
+}
+
+// Names are free, and so are bans for what is done under them: many that are spoken
+// at a time are written together, and none is lost at the end.
+func TestManyBansAreWrittenTogether(t *testing.T) {
+	cfg := eager()
+	book := &scribe{}
+	cfg.Bans = book
+	a := begin(t, cfg)
+	const many = 200
+	for range many {
+		culprit, err := peer.IDFromPrivateKey(newKey(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.punish(culprit, "a test")
+	}
+	a.Close()
+	var list []Ban
+	if err := json.Unmarshal(book.raw, &list); err != nil || len(list) != many {
+		t.Errorf("%d bans are written: %v", len(list), err)
+	}
+	if book.times > many/4 {
+		t.Errorf("written %d times", book.times)
 	}
 }
 

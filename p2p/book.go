@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -46,10 +47,10 @@ func (f FileBook) Save(raw []byte) error { return replace(string(f), raw) }
 type memory struct {
 	retry time.Duration // before the second try of an address that failed; doubles
 	far   time.Duration // longest wait between two tries
-	told  *rate.Limiter // of hearsay
 
 	mu    sync.Mutex
-	pages map[string]*page // guarded by mu; by full multiaddress
+	pages map[string]*page         // guarded by mu; by full multiaddress
+	told  map[string]*rate.Limiter // guarded by mu; of hearsay, by who tells
 }
 
 // page is one address in the book.
@@ -63,6 +64,8 @@ type page struct {
 	id   peer.ID
 	span string // the address range; empty if many nodes may share it
 	busy bool   // being tried
+
+	teller string // the area of who told of it
 }
 
 func (p *page) hearsay() bool { return p.Seen.IsZero() }
@@ -81,8 +84,7 @@ func newPage(text string) (*page, error) {
 
 func newMemory(pace Pace) *memory {
 	return &memory{
-		retry: pace.Retry, far: pace.Far, pages: map[string]*page{},
-		told: rate.NewLimiter(hearsayRate, 2*maxHearsay),
+		retry: pace.Retry, far: pace.Far, pages: map[string]*page{}, told: map[string]*rate.Limiter{},
 	}
 }
 
@@ -144,13 +146,18 @@ func (m *memory) still(addrs []string) {
 // the range they lie in, and each would be looked up at his word. The teller is the
 // address that he speaks from, nil for the local network itself.
 func (m *memory) hear(text string, teller ma.Multiaddr) (fresh bool) {
-	if !m.told.Allow() {
+	from := ""
+	if teller != nil {
+		from = area(teller)
+	}
+	if !m.listens(from) {
 		return false
 	}
 	p, err := newPage(text)
 	if err != nil {
 		return false
 	}
+	p.teller = from
 	if ip, ok := ipOf(p.addr); !ok || !credible(ip, teller) {
 		return false
 	}
@@ -163,11 +170,28 @@ func (m *memory) hear(text string, teller ma.Multiaddr) (fresh bool) {
 	return true
 }
 
+// listens tells whether to look at one more address that somebody in an area tells
+// of. Each area has its own allowance: who talks most does not silence the others.
+func (m *memory) listens(from string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := m.told[from]
+	if l == nil && len(m.told) >= maxAreas {
+		maps.DeleteFunc(m.told, func(_ string, l *rate.Limiter) bool { return l.Tokens() >= hearsayBurst })
+	}
+	if l == nil && len(m.told) < maxAreas {
+		l = rate.NewLimiter(hearsayRate, hearsayBurst)
+		m.told[from] = l
+	}
+	return l != nil && l.Allow()
+}
+
 // room makes room for p, and tells whether there is some. It expects mu to be
-// held. Hearsay has a share of its own, and each address range a share of that:
-// whoever tells of many addresses fills the book with those of no one else.
+// held. Hearsay has a share of its own, and of that each address range has one, and
+// who tells: whoever tells of many addresses, or of many that lead nowhere, does not
+// fill the book.
 func (m *memory) room(p *page, hearsay bool) bool {
-	all, near := 0, 0
+	all, near, told := 0, 0, 0
 	for _, o := range m.pages {
 		if o.hearsay() != hearsay {
 			continue
@@ -176,8 +200,13 @@ func (m *memory) room(p *page, hearsay bool) bool {
 		if o.span == p.span {
 			near++
 		}
+		if o.teller == p.teller {
+			told++
+		}
 	}
 	switch {
+	case hearsay && told >= maxHearsayTold:
+		return m.drop(func(o *page) bool { return o.hearsay() && o.teller == p.teller && o.Fails > 0 })
 	case hearsay && near >= maxHearsayNear:
 		return m.drop(func(o *page) bool { return o.hearsay() && o.span == p.span && o.Fails > 0 })
 	case hearsay && all >= maxHearsay:

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 const somebody = "12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA"
@@ -51,20 +49,28 @@ func TestAMillionAddresses(t *testing.T) {
 	m := newMemory(Pace{}.orDefaults())
 	friend := at("/ip4/192.0.2.1/tcp/9421")
 	m.reached([]string{friend})
-	tell := func(i int) { m.hear(at("/ip4/%d.%d.%d.7/tcp/9421", 11+i>>16%100, i>>8&255, i&255), nil) }
+	tellers := 0
+	tell := func(i int) {
+		from := multiaddr(fmt.Sprintf("21.%d.0.1", i%tellers))
+		m.hear(at("/ip4/%d.%d.%d.7/tcp/9421", 11+i>>16%100, i>>8&255, i&255), from)
+	}
+	tellers = 1
 	for i := range 1_000_000 {
 		tell(i)
 	}
-	quick := len(m.pages)
-	m.told.SetLimit(rate.Inf) // the bounds hold without the limit on their number
-	for i := range 5000 {
-		tell(i)
+	if n := len(m.pages); n > maxHearsayTold+1 {
+		t.Errorf("who tells most has %d addresses in the book", n)
+	}
+	for tellers = 2; tellers < 40; tellers++ {
+		for i := range 1000 {
+			tell(i)
+		}
 	}
 	for i := range 1000 {
-		m.hear(at("/ip4/10.1.%d.%d/tcp/9421", i>>8, i&255), nil)
+		m.hear(at("/ip4/10.1.%d.%d/tcp/9421", i>>8, i&255), multiaddr("10.0.0.1"))
 	}
-	if len(m.pages) > maxHearsay+1 || quick > maxHearsay+1 {
-		t.Errorf("%d addresses are kept, %d at first", len(m.pages), quick)
+	if n := len(m.pages); n > maxHearsay+1 || n < maxHearsay/2 {
+		t.Errorf("%d addresses are kept", n)
 	}
 	spans := map[string]int{}
 	for _, p := range m.pages {
@@ -80,6 +86,25 @@ func TestAMillionAddresses(t *testing.T) {
 	}
 	if size := len(mustJSON(t, m.list())); size > 200*maxRemembered {
 		t.Errorf("the book takes %d bytes", size)
+	}
+}
+
+// Whoever tells of addresses without end, all of which lead nowhere, silences nobody:
+// what another tells is written down and tried.
+func TestWhoTellsMostSilencesNobody(t *testing.T) {
+	m := newMemory(Pace{}.orDefaults())
+	for i := range 5000 {
+		m.hear(at("/ip4/11.%d.%d.7/tcp/9421", i>>8, i&255), multiaddr("20.1.0.1"))
+	}
+	honest := at("/ip4/192.0.2.1/tcp/9421")
+	if !m.hear(honest, multiaddr("20.2.0.1")) {
+		t.Fatal("an honest peer is not heard")
+	}
+	for i := range 2 * maxAreas { // nor by many names of areas
+		m.hear(at("/ip4/12.%d.%d.7/tcp/9421", i>>8, i&255), multiaddr(fmt.Sprintf("21.%d.0.1", i%256)))
+	}
+	if m.pages[honest] == nil || len(m.told) > maxAreas {
+		t.Errorf("what the honest one told is there: %v; %d areas are counted", m.pages[honest] != nil, len(m.told))
 	}
 }
 

@@ -13,9 +13,11 @@ const (
 	maxRemembered   = 1000 // addresses in the book
 	maxHearsay      = 500  // of them those at which we never reached anybody
 	maxHearsayNear  = 64   // of those in one address range
+	maxHearsayTold  = 64   // of those told by peers in one address range
 	maxAddrsEach    = 8    // addresses of one peer that we listen to at a time
-	hearsayRate     = 10   // such addresses a second that we look at
-	maxHearsayFails = 3    // tries in vain, after which such an address is dropped
+	hearsayRate     = 10   // such addresses a second that we look at, from one address range
+	hearsayBurst    = 1000
+	maxHearsayFails = 3 // tries in vain, after which such an address is dropped
 
 	maxFaulty   = 1024 // peers whose faults are remembered
 	maxFaults   = 5    // of one peer: with so many it is banned

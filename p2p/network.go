@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	dht "github.com/libp2p/go-libp2p-kad-dht"
@@ -51,6 +52,7 @@ type Network struct {
 	slots              slots
 	bans               *bans
 	saving             chan struct{} // holds an entry while the list of bans is written
+	unsaved            atomic.Bool   // our rules spoke a ban since
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -195,6 +197,7 @@ func (n *Network) Close() {
 	}
 	n.noteStill()
 	n.saveBook()
+	n.saveNewBans()
 	n.cancel()
 	n.host.RemoveStreamHandler(n.protocol)
 	n.closeDHT()
@@ -369,6 +372,7 @@ func (n *Network) beat() {
 		case <-ticker.C:
 		}
 		n.cutStrangers()
+		n.saveNewBans()
 		if i%saveEvery == 0 {
 			n.noteStill()
 			n.saveBook()
@@ -390,16 +394,16 @@ func (n *Network) cutStrangers() {
 	}
 }
 
-// sayStranger tells of a peer of another network, once.
+// sayStranger tells of a peer of another network, once. When it has told of many it
+// falls silent: names are free, and so would be the lines of our log.
 func (n *Network) sayStranger(p peer.ID) {
 	n.warned.Lock()
 	defer n.warned.Unlock()
-	if !n.warned.of[p] {
-		n.log.Info("a peer speaks libp2p but not for our genesis: it belongs to another network", "peer", p)
+	if n.warned.of[p] || len(n.warned.of) >= maxFaulty {
+		return
 	}
-	if len(n.warned.of) < maxFaulty {
-		n.warned.of[p] = true
-	}
+	n.warned.of[p] = true
+	n.log.Info("a peer speaks libp2p but not for our genesis: it belongs to another network", "peer", p)
 }
 
 // warnings remembers of whom was told.
@@ -423,13 +427,20 @@ func (n *Network) measure() {
 	all.Wait()
 }
 
-// forget lets go of what was measured of peers that are gone. What comes late of
-// one can begin anew what ended with its connection.
+// forget lets go of what was measured of peers that are gone: what comes late of
+// one can begin anew what ended with its connection. Their addresses go as well, for
+// libp2p would remember them for minutes, and names are free.
 func (n *Network) forget() {
 	here := func(p peer.ID) bool { return n.host.Network().Connectedness(p) == network.Connected }
 	n.meters.keep(here)
 	if n.traffic != nil {
 		n.traffic.keep(here)
+	}
+	known := n.host.Peerstore()
+	for _, p := range known.PeersWithAddrs() {
+		if p != n.host.ID() && !here(p) && n.gate.called(p, nil) != nil {
+			known.ClearAddrs(p)
+		}
 	}
 }
 

@@ -35,7 +35,7 @@ func TestNothingIsKeptOfWhoIsGone(t *testing.T) {
 			a.meters.mu.Lock()
 			_, measured := a.meters.of[string(p)]
 			a.meters.mu.Unlock()
-			if measured || a.traffic.with(p) != (Traffic{}) {
+			if measured || a.traffic.with(p) != (Traffic{}) || len(a.host.Peerstore().Addrs(p)) > 0 {
 				return false
 			}
 		}
