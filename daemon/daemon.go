@@ -75,6 +75,8 @@ type Daemon struct {
 	desk      desk
 	guests    guests
 	inquiries *p2p.Places // briefs that wait for their senders' answers
+	hearing   hearing
+	gathers   gatherings
 	keep      keeper
 	herald    herald
 	story     story
@@ -122,6 +124,7 @@ func New(cfg Config) (*Daemon, error) {
 		cfg: cfg, p: cfg.Params, log: cfg.Logger, start: time.Now(),
 		linked: make(chan struct{}), guests: guests{here: map[node.Peer]int{}}, keep: newKeeper(), holes: holes{of: map[chain.Hash]bool{}},
 		told: rpc.NewFeed(), chronicle: newChronicle(cfg.Params), meter: newMeter(), inquiries: p2p.NewPlaces(maxInquiries, maxInquiriesEach, 0),
+		hearing: hearing{of: map[chain.Hash]chan struct{}{}, next: make(chan struct{})}, gathers: gatherings{of: map[chain.Hash]*gathering{}},
 		news:   make(chan struct{}, 1),
 		outbox: make(chan node.Outcome, maxOutbox), loads: make(chan struct{}, maxLoads), cores: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		fees: make(chan struct{}, 1), say: make(chan struct{}, 1),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"cairn/chain"
@@ -18,7 +19,66 @@ const (
 	maxInquiriesEach = 2 // of one sender
 
 	maxFew = 128 // transactions of a block that are asked for without their ids
+
+	briefLimit   = 500 * time.Millisecond // that a claim waits for its block's brief to come
+	hearingLimit = 2 * time.Second        // and for it to be judged
 )
+
+// hearing is the blocks whose briefs are being judged.
+type hearing struct {
+	mu   sync.Mutex
+	of   map[chain.Hash]chan struct{} // guarded by mu; each is closed at the end
+	next chan struct{}                // guarded by mu; closed, and replaced, when one begins
+}
+
+// begin notes a brief, until end.
+func (h *hearing) begin(block chain.Hash) (end func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.of[block] != nil {
+		return func() {} // another one goes first
+	}
+	over := make(chan struct{})
+	h.of[block] = over
+	close(h.next)
+	h.next = make(chan struct{})
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.of, block)
+		close(over)
+	}
+}
+
+// wait gives a block's brief time to come and to be judged.
+func (h *hearing) wait(ctx context.Context, block chain.Hash) {
+	soon, cancel := context.WithTimeout(ctx, briefLimit)
+	defer cancel()
+	for {
+		h.mu.Lock()
+		over, next := h.of[block], h.next
+		h.mu.Unlock()
+		switch {
+		case over != nil:
+			await(ctx, over, hearingLimit)
+			return
+		case soon.Err() != nil:
+			return
+		}
+		await(soon, next, briefLimit)
+	}
+}
+
+// overtake lets a claim wait whose block is not known here: its brief is slower, and
+// without that the block would be fetched from whoever made the claim, and from
+// nobody else.
+func (d *Daemon) overtake(ctx context.Context, tip chain.Hash) {
+	known := true
+	_ = d.loop.look(ctx, func(chain.Time) { _, known = d.loop.node.Entry(tip) })
+	if !known {
+		d.hearing.wait(ctx, tip)
+	}
+}
 
 // brief shortens an announcement for nodes whose pools are like ours.
 func (d *Daemon) brief(checked chain.CheckedAnnouncement) *chain.Brief {

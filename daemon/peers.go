@@ -31,6 +31,7 @@ func (d *Daemon) GossipTx(ctx context.Context, from node.Peer, tx *chain.Tx) nod
 // GossipBlock hears the brief of an announcement. It is passed on once it is
 // expanded.
 func (d *Daemon) GossipBlock(ctx context.Context, from node.Peer, b *chain.Brief) node.Verdict {
+	defer d.hearing.begin(b.Header.ID())()
 	checked, err := d.expand(ctx, from, b)
 	if err != nil {
 		return d.refuse("block", err)
@@ -49,6 +50,7 @@ func (d *Daemon) GossipBlock(ctx context.Context, from node.Peer, b *chain.Brief
 
 // GossipTip hears a claim of a tip.
 func (d *Daemon) GossipTip(ctx context.Context, from node.Peer, t node.TipClaim) node.Verdict {
+	d.overtake(ctx, t.Header.ID())
 	return d.verdict(ctx, "tip", t.Header.ID(), from, func(now chain.Time, p node.Player) (node.Outcome, error) {
 		return p.Tip(now, from, t)
 	})
@@ -83,6 +85,9 @@ func (d *Daemon) verdict(ctx context.Context, what string, id chain.Hash, from n
 
 // Answer answers a peer's request. Bodies are read here, beside the loop.
 func (d *Daemon) Answer(ctx context.Context, from node.Peer, q node.Request) (node.Answer, error) {
+	if g := d.gathers.get(q); g != nil {
+		return node.Answer{Txs: g.share(ctx, q.Index)}, nil
+	}
 	var a node.Answer
 	err := d.act(ctx, func(now chain.Time, p node.Player) (err error) {
 		a, err = p.Answer(now, from, q)
@@ -98,6 +103,9 @@ func (d *Daemon) Answer(ctx context.Context, from node.Peer, q node.Request) (no
 	if err := a.Fill(q.Want, bodies); err != nil {
 		d.gave(a.Load[0], err)
 		return node.Answer{}, err
+	}
+	if len(q.Index) > maxDrawn && len(bodies) > 0 {
+		a.Txs = d.offer(ctx, bodies[0], q.Index)
 	}
 	return a, nil
 }
@@ -199,7 +207,8 @@ func (d *Daemon) ask(a node.Ask) {
 	if a.From == node.Self {
 		a.From = d.anyone()
 	}
-	got, err := d.net.Ask(d.life, a.From, a.Request)
+	got, done, err := d.fetch(a)
+	defer done()
 	if err == nil {
 		err = d.feed(a, got)
 	}

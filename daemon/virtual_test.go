@@ -273,7 +273,7 @@ func TestVirtualAnnouncement(t *testing.T) {
 			v.join(nil)
 		}
 		v.meet()
-		warm, cold := v.payments()
+		warm, cold := v.payments(2000)
 		for _, tx := range warm {
 			v.nodes[0].submit(tx)
 		}
@@ -288,6 +288,7 @@ func TestVirtualAnnouncement(t *testing.T) {
 // of its brief, and of all of it, which nodes with cold pools need as well.
 func (v *virtual) announce(pools string, txs []*chain.Tx) {
 	v.Helper()
+	time.Sleep(20 * time.Second) // whatever was said before has gone out
 	b := chaintest.Block(v.p, v.nodes[0].tip(), chaintest.Plan{Gap: -1, Pay: chaintest.Address(0), Txs: txs})
 	size := len(b.Announce().Brief(2 * len(b.Txs)).Bytes())
 	whole := size
@@ -304,20 +305,20 @@ func (v *virtual) announce(pools string, txs []*chain.Tx) {
 	}
 	v.Logf("pools %s: half of the nodes in %v, 99 %% in %v; one way takes %v", pools, half, most, linkDelay)
 	for _, bytes := range []int{size, whole} {
-		half, most := bound(nodes, bytes)
+		half, most := bound(nodes, 0, bytes)
 		v.Logf("pools %s: %d bytes need %v and %v on the shortest paths", pools, bytes, half, most)
 	}
 }
 
-// payments are two times 2,000, none of which spends another's coin.
-func (v *virtual) payments() (warm, cold []*chain.Tx) {
+// payments are two times n, none of which spends another's coin.
+func (v *virtual) payments(n int) (warm, cold []*chain.Tx) {
 	v.Helper()
-	const each = 400
+	each := 2 * n / 10
 	var fan, all []*chain.Tx
 	for i, c := range v.p.GenesisCoins().Created {
 		var outs []chain.Output
 		for range each {
-			outs = append(outs, chain.Output{Value: c.Value / (each + 1), To: chaintest.Address(i)})
+			outs = append(outs, chain.Output{Value: c.Value / chain.Amount(each+1), To: chaintest.Address(i)})
 		}
 		tx := chaintest.Pay(v.p, c, chaintest.Key(i), c.Value/1000, outs...)
 		fan = append(fan, tx)
@@ -330,5 +331,5 @@ func (v *virtual) payments() (warm, cold []*chain.Tx) {
 		v.Fatal(err)
 	}
 	v.within(time.Hour, "everybody has the coins", sameTip(v.nodes...))
-	return all[:2000], all[2000:]
+	return all[:n], all[n:]
 }
