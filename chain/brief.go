@@ -60,6 +60,17 @@ func (a *Announcement) brief(width int) *Brief {
 // Of tells whether the brief is that of an announcement.
 func (b *Brief) Of(a *Announcement) bool { return bytes.Equal(a.brief(b.Width).Bytes(), b.Bytes()) }
 
+// CheckBrief checks work, and that a block can hold so many transactions.
+func CheckBrief(p *Params, b *Brief) error {
+	if err := CheckHeader(p, b.Header); err != nil {
+		return err
+	}
+	if size := len(b.Short) * minTx; size > p.MaxBlock {
+		return broken(BadLength, "%d transactions of %d bytes or more, allowed %d bytes", len(b.Short), minTx, p.MaxBlock)
+	}
+	return nil
+}
+
 // Expansion is a brief whose transactions are being found.
 type Expansion struct {
 	b   *Brief

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"cairn/chain"
+	"cairn/chain/chaintest"
 )
 
 func TestBriefExpandsToItsAnnouncement(t *testing.T) {
@@ -86,6 +87,24 @@ func TestAmbiguousBriefs(t *testing.T) {
 	rest := slices.DeleteFunc(slices.Clone(a.IDs), func(id chain.Hash) bool { return name(b, id) == name(b, twins[0]) })
 	if got := b.Expand(append(rest, twins[0])).Announcement(); got == nil || slices.Equal(got.IDs, a.IDs) {
 		t.Error("only the root can tell a twin whose like is not here")
+	}
+}
+
+// Nobody is kept busy by a brief of more transactions than a block can hold.
+func TestBriefOfTooMany(t *testing.T) {
+	p := chaintest.Easy()
+	_, b := samples()
+	brief := b.Announce().Brief(2)
+	if err := chain.CheckBrief(p, brief); err != nil {
+		t.Errorf("a block's own: %v", err)
+	}
+	brief.Short = make([]uint64, p.MaxBlock/100)
+	if err := chain.CheckBrief(p, brief); !chain.KindOf(err).Everywhere() {
+		t.Errorf("%d transactions in %d bytes: %v", len(brief.Short), p.MaxBlock, err)
+	}
+	brief.Header.Bits = 0
+	if err := chain.CheckBrief(p, brief); chain.KindOf(err) != chain.BadBits {
+		t.Errorf("without work: %v", err)
 	}
 }
 

@@ -100,7 +100,7 @@ var errFalseBrief = errors.New("the brief is not that of the block")
 // sender says.
 func (d *Daemon) expand(ctx context.Context, from node.Peer, b *chain.Brief) (chain.CheckedAnnouncement, error) {
 	none := chain.CheckedAnnouncement{}
-	if err := chain.CheckHeader(d.p, b.Header); err != nil {
+	if err := chain.CheckBrief(d.p, b); err != nil {
 		return none, err
 	}
 	var held []chain.Hash
