@@ -43,20 +43,38 @@ func (b *behind) due(l late) {
 	b.layers[len(b.layers)-1].add(l)
 }
 
-// below is the block before all that is due; zero if nothing is.
-func (b *behind) below() (id chain.Hash) {
-	if len(b.layers) > 0 {
-		id = b.layers[0].below
+// growing is how many blocks are due of which nothing was written.
+func (b *behind) growing() int {
+	if n := len(b.layers); n > 0 && !b.layers[n-1].frozen {
+		return len(b.layers[n-1].blocks)
 	}
-	return id
+	return 0
 }
 
-// see makes what the disk holds now the newest moment. Of the blocks that were just
-// to be written, those that are there become due.
-func (b *book) see(just ...late) error {
+// follow does to what is due what moves did to the tip.
+func (b *behind) follow(moves []move) {
+	if b.growing() > 0 && slices.ContainsFunc(moves, func(m move) bool { return m.undo }) {
+		last := len(b.layers) - 1
+		b.layers[last] = b.layers[last].clone()
+	}
+	for _, m := range moves {
+		if !m.undo {
+			b.due(m.late)
+			continue
+		}
+		last := len(b.layers) - 1
+		if b.layers[last].takeBack(m.late); len(b.layers[last].blocks) == 0 {
+			b.layers = b.layers[:last]
+		}
+	}
+}
+
+// see makes what the disk holds now the newest moment. moves are those that were just
+// to be written; its tip tells how many of them were.
+func (b *book) see(moves ...move) error {
 	s, end := b.disk.hold()
 	m := &moment{snapshot: s}
-	if len(just)+len(b.layers) > 0 {
+	if len(moves)+len(b.layers) > 0 {
 		tip, err := tipOf(s)
 		if err != nil {
 			end()
@@ -64,10 +82,11 @@ func (b *book) see(just ...late) error {
 			return b.broken
 		}
 		m.top = tip.State.Height
-	}
-	for _, l := range just {
-		if l.height <= m.top {
-			b.due(l)
+		for n := len(moves); n > 0; n-- {
+			if moves[n-1].tip == tip.State.ID {
+				b.follow(moves[:n])
+				break
+			}
 		}
 	}
 	if m.layers = slices.Clone(b.layers); len(m.layers) > 0 {

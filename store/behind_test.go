@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -120,6 +121,7 @@ func tellTheSame(t *testing.T, seed uint64) {
 		}
 		want := told(t, twin.book)
 		sameDisks(t, told(t, s.book), want)
+		sameValues(t, s.book, want)
 		again := crashed(d)
 		sameDisks(t, whole(t, lagging(t, p, again, lag{}).book), want)
 	}
@@ -129,6 +131,28 @@ func tellTheSame(t *testing.T, seed uint64) {
 		delete(got, string(keyWritten))
 		sameDisks(t, got, want)
 		r.Close()
+	}
+}
+
+// sameValues asks for each key alone, those included that are on disk and no more true.
+func sameValues(t *testing.T, b *book, want map[string]string) {
+	t.Helper()
+	keys := dump(t, b.disk)
+	maps.Copy(keys, want)
+	delete(keys, string(keyWritten))
+	if err := b.look(func(s snapshot) error {
+		for key := range keys {
+			value, err := s.get([]byte(key))
+			if err != nil {
+				return err
+			}
+			if text, there := want[key]; string(value) != text || (value != nil) != there {
+				t.Fatalf("key %q: got %x (%v), want %x (%v)", key, value, value != nil, text, there)
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -321,6 +345,52 @@ func TestFailedCommitBehind(t *testing.T) {
 			commit(t, s, steps[len(done):]...)
 			commit(t, twin, steps[len(done):]...)
 			sameDisks(t, whole(t, s.book), whole(t, twin.book))
+		}
+	}
+}
+
+// A reorganisation of blocks that are still due writes nothing that it takes back. It
+// may fail at any of its transactions, before it was written and after.
+func TestReorganisationBehind(t *testing.T) {
+	p := chaintest.Easy()
+	prelude, steps := longReorganisation(p)
+	states := []map[string]string{}
+	alone := NewMemory(p)
+	commit(t, alone, prelude...)
+	states = append(states, whole(t, alone.book))
+	for _, s := range steps {
+		commit(t, alone, s)
+		states = append(states, whole(t, alone.book))
+	}
+	for fail, done := 1, false; !done; fail++ {
+		for _, after := range []bool{false, true} {
+			d := &failingDisk{narrowDisk: narrowDisk{disk: &tree{}, most: size{70, 1 << 30}}, after: after}
+			s := lagging(t, p, d, idle)
+			commit(t, s, prelude...)
+			old := reader(t, s)
+			d.fail = d.writes + fail
+			err := s.Commit(steps...)
+			d.fail = 0
+			if done = err == nil; !done && !errors.Is(err, errPower) {
+				t.Fatal(err)
+			}
+			n := stepsDone(t, told(t, s.book), states)
+			t.Logf("write %d fails (after: %v): %d of %d steps are there", fail, after, n, len(steps))
+			if len(s.layers) > 0 && s.layers[0].frozen {
+				t.Error("something was written")
+			}
+			again := &tree{writes: d.disk.(*tree).writes}
+			again.root.Store(d.disk.(*tree).root.Load())
+			sameDisks(t, whole(t, lagging(t, p, again, lag{}).book), states[n])
+			commit(t, s, steps[n:]...)
+			sameDisks(t, whole(t, s.book), states[len(steps)])
+			was := dumpOf(t, old.look)
+			delete(was, string(keyWritten))
+			sameDisks(t, was, states[0])
+			old.Close()
+		}
+		if done && fail < 3 {
+			t.Fatalf("only %d transactions: nothing was tried", fail-1)
 		}
 	}
 }

@@ -149,20 +149,45 @@ func (b *book) commit(steps []node.Step) error {
 			break
 		}
 	}
-	if seen := b.see(p.late...); err == nil {
+	if seen := b.see(p.moves...); err == nil {
 		err = seen
 	}
 	b.settleSoon()
 	return err
 }
 
-// prepare tells whether steps may be written behind. What takes a block off the tip
-// finds everything written.
+// prepare tells whether steps may be written behind. Otherwise they find everything
+// written.
 func (b *book) prepare(steps []node.Step) (behind bool, err error) {
-	if b.lag.none() || slices.ContainsFunc(steps, func(s node.Step) bool { return s.Undo }) {
-		return false, b.settle()
+	if b.lag.none() {
+		return false, nil
 	}
-	return true, b.makeRoom()
+	if err := b.makeRoom(); err != nil {
+		return false, err
+	}
+	if behind, err = b.reach(steps); !behind && err == nil {
+		err = b.settle()
+	}
+	return behind, err
+}
+
+// reach tells whether the steps take only such blocks off the tip as nothing was
+// written of.
+func (b *book) reach(steps []node.Step) (bool, error) {
+	tip, err := b.tipID()
+	depth := b.growing()
+	for _, s := range steps {
+		switch {
+		case s.Undo:
+			depth--
+		case s.Tip != tip:
+			depth++
+		}
+		if tip = s.Tip; depth < 0 {
+			return false, err
+		}
+	}
+	return true, err
 }
 
 // condemns tells whether a step condemns a block. That is for good, so the disk is
@@ -176,7 +201,7 @@ func condemns(steps []node.Step) bool {
 func (b *book) plan(steps []node.Step, behind bool) (p *plan, err error) {
 	err = b.look(func(s snapshot) error {
 		p = newPlan(s, b.disk.room())
-		p.behind, p.mark = behind, b.below()
+		p.behind = behind
 		for i, step := range steps {
 			if err := p.take(step); err != nil {
 				return fmt.Errorf("step %d of %d: %w", i+1, len(steps), err)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
 	"sync"
 
@@ -16,19 +17,19 @@ type late struct {
 }
 
 // A layer is what is due to be written for a run of blocks on the best chain: what
-// they did to the coins, and in which of them a question may find something. On a
-// chain that only grows a coin is made once and spent once, so whoever looks from
-// some height sees what was made up to there and not spent up to there. Once it is
-// frozen it does not change.
+// they did to the coins, and in which of them a question may find something. It only
+// grows, and on a chain that grows a coin is made once and spent once, so whoever
+// looks from some height sees what was made up to there and not spent up to there.
+// Once it is frozen it does not change. Where a block is taken off, a clone of the
+// layer takes its place.
 type layer struct {
 	mu     sync.RWMutex
 	coins  map[chain.OutPoint]fate // guarded by mu
 	blocks []dueBlock              // guarded by mu; by height, without a gap
 
-	below  chain.Hash // the block before the first; set with that
-	weight int64      // bytes of memory, about; owned by the writer
-	frozen bool       // owned by the writer
-	again  bool       // a crash may have left some of its keys on disk
+	weight int64 // bytes of memory, about; owned by the writer
+	frozen bool  // owned by the writer
+	again  bool  // a crash may have left some of its keys on disk
 }
 
 // fate is what became of a coin in a layer. It is without pointers: no collection
@@ -72,9 +73,6 @@ func (l *layer) add(b late) {
 	block := dueBlock{b.body.ID(), b.height, names(b)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.blocks) == 0 {
-		l.below = b.body.Header().Prev
-	}
 	known := len(l.coins)
 	for _, c := range b.diff.Spent {
 		f, ok := l.coins[c.OutPoint]
@@ -91,6 +89,30 @@ func (l *layer) add(b late) {
 	}
 	l.blocks = append(l.blocks, block)
 	l.weight += int64(len(l.coins)-known)*coinWeight + int64(len(block.names))*nameWeight + dueWeight
+}
+
+// clone is a layer of its own: moments go on looking at the old one.
+func (l *layer) clone() *layer {
+	return &layer{coins: maps.Clone(l.coins), blocks: slices.Clone(l.blocks), weight: l.weight}
+}
+
+// takeBack undoes the last add: the diff is that of the undo.
+func (l *layer) takeBack(b late) {
+	known := len(l.coins)
+	for _, c := range b.diff.Spent {
+		delete(l.coins, c.OutPoint)
+	}
+	for _, c := range b.diff.Created {
+		if f := l.coins[c.OutPoint]; f.made {
+			f.spent = 0
+			l.coins[c.OutPoint] = f
+		} else {
+			delete(l.coins, c.OutPoint)
+		}
+	}
+	gone := l.last()
+	l.blocks = l.blocks[:len(l.blocks)-1]
+	l.weight -= int64(known-len(l.coins))*coinWeight + int64(len(gone.names))*nameWeight + dueWeight
 }
 
 // coin tells what the layer knows of a coin from some height: there, gone, or

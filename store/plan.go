@@ -26,9 +26,15 @@ type plan struct {
 	step    *batch                            // of the step being planned
 	bodies  map[chain.Hash]chain.CheckedBlock // that came with these steps
 
-	behind bool       // what follows from a block on the tip is left due, and the steps take none off
-	late   []late     // those blocks
-	mark   chain.Hash // the block before all that are due; zero if none was yet
+	behind bool   // what follows from a block on the tip is left due, and what is taken off was due
+	moves  []move // of the tip, if so
+}
+
+// move puts a block whose derived keys are due on the tip, or takes one off.
+type move struct {
+	late
+	undo bool
+	tip  chain.Hash // after it
 }
 
 func newPlan(base snapshot, room size) *plan {
@@ -218,7 +224,7 @@ func (p *plan) extend(s chain.State, prev chain.Hash, d chain.Diff) error {
 	p.step.add(keyHeight(s.Height), id[:])
 	p.step.add(keyDiff(id), encodeDiff(d))
 	if p.behind {
-		p.late = append(p.late, late{s.Height, b, d})
+		p.moves = append(p.moves, move{late: late{s.Height, b, d}, tip: id})
 		return p.mention(prev)
 	}
 	for key, item := range history(b, s.Height) {
@@ -234,11 +240,22 @@ func (p *plan) mention(prev chain.Hash) error {
 	if err != nil || marked != nil {
 		return err
 	}
-	if p.mark == (chain.Hash{}) {
-		p.mark = prev
-	}
-	p.step.add(keyWritten, bytes.Clone(p.mark[:]))
+	p.step.add(keyWritten, bytes.Clone(prev[:]))
 	return nil
+}
+
+// takeBack takes a block off the tip of which no key on the best chain was written:
+// what follows from its body on whatever branch is so now.
+func (p *plan) takeBack(old, next chain.State, b chain.CheckedBlock, d chain.Diff) error {
+	for _, key := range bodyKeys(b) {
+		p.step.put(key, nil)
+	}
+	p.moves = append(p.moves, move{late: late{old.Height, b, d}, undo: true, tip: next.ID})
+	marked, err := p.get(keyWritten)
+	if err == nil && string(marked) == string(next.ID[:]) { // nothing is due any more
+		p.step.remove(keyWritten)
+	}
+	return err
 }
 
 func (p *plan) undo(old, next node.Entry, d chain.Diff) error {
@@ -260,6 +277,9 @@ func (p *plan) undo(old, next node.Entry, d chain.Diff) error {
 	p.step.put(keyTip, next.State.ID[:])
 	p.step.remove(keyHeight(old.State.Height))
 	p.step.remove(keyDiff(id))
+	if p.behind {
+		return p.takeBack(old.State, next.State, b, d)
+	}
 	for key := range history(b, old.State.Height) {
 		p.step.remove(keyHistory(key.owner, key.at))
 	}
