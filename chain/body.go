@@ -79,7 +79,7 @@ func (b Body) Txs() []NamedTx { return b.txs }
 // block id. The bytes must not be changed any more.
 func ReadBody(raw RawBlock) (Body, error) {
 	b := Body{raw: raw, id: raw.ID()}
-	var leaves []Hash
+	leaves := make([]Hash, 0, 1+len(raw)/minTx)
 	r := NewReader(raw)
 	b.block = readBlock(r, func(tx []byte) { leaves = append(leaves, SumHash(tx)) })
 	if err := r.Close(); err != nil {

@@ -304,12 +304,11 @@ func (b CheckedBlock) leaves() []Hash {
 // the header's merkle root. A failure blames whoever sent the leaves and never
 // condemns the block id.
 func CheckRoot(h Header, leaves []Hash) error {
-	seen := make(map[Hash]bool, len(leaves))
-	for _, id := range leaves {
-		if seen[id] {
+	sorted := order(len(leaves), func(i int) OutPoint { return OutPoint{Tx: leaves[i]} })
+	for i := 1; i < len(sorted); i++ {
+		if id := leaves[sorted[i]]; id == leaves[sorted[i-1]] {
 			return broken(Mutated, "%v twice", id)
 		}
-		seen[id] = true
 	}
 	root, ok := MerkleRoot(leaves)
 	if !ok {

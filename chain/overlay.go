@@ -3,6 +3,8 @@ package chain
 // Overlay is what some diffs, one on the other, make of coins that lie elsewhere.
 // The zero value changes nothing.
 type Overlay struct {
+	Expect int // diffs that will be put on, if that is known: room is made once
+
 	changed map[OutPoint]*Coin // nil is spent
 	put     []Diff             // not yet in changed: nobody has asked since
 }
@@ -13,7 +15,7 @@ func (o *Overlay) Apply(d Diff) { o.put = append(o.put, d) }
 func (o *Overlay) settle() {
 	for _, d := range o.put {
 		if o.changed == nil {
-			o.changed = make(map[OutPoint]*Coin, 2*(len(d.Spent)+len(d.Created)))
+			o.changed = make(map[OutPoint]*Coin, max(o.Expect, 2)*(len(d.Spent)+len(d.Created)))
 		}
 		for i := range d.Spent {
 			o.changed[d.Spent[i].OutPoint] = nil

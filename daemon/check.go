@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,10 +21,11 @@ type checkedBody struct {
 // checkBodies checks blocks, all their signatures together on all cores. An error is
 // no block's fault.
 func (d *Daemon) checkBodies(ctx context.Context, bodies []chain.Body) ([]checkedBody, error) {
-	var all []chain.NamedTx
-	for _, b := range bodies {
-		all = append(all, b.Txs()...)
+	lists := make([][]chain.NamedTx, len(bodies))
+	for i, b := range bodies {
+		lists[i] = b.Txs()
 	}
+	all := slices.Concat(lists...)
 	known, err := d.recall(ctx, all)
 	if err != nil {
 		return nil, err
@@ -64,8 +66,7 @@ func (d *Daemon) recall(ctx context.Context, txs []chain.NamedTx) ([]chain.Check
 
 // checkStrangers fills in what recall left zero.
 func (d *Daemon) checkStrangers(txs []chain.NamedTx, known []chain.CheckedTx) error {
-	var strangers []chain.NamedTx
-	var at []int
+	strangers, at := make([]chain.NamedTx, 0, len(txs)), make([]int, 0, len(txs))
 	for i, t := range txs {
 		if known[i].Tx() == nil {
 			strangers, at = append(strangers, t), append(at, i)
