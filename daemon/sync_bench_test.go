@@ -261,6 +261,7 @@ func (l *long) catchUp(b *testing.B, peers []string) (took, settled time.Duratio
 	if err != nil {
 		b.Fatal(err)
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(daemon.GCPercent)) // as cairn node does
 	debug.FreeOSMemory()
 	stop := watchMemory(&peak)
 	start := time.Now()

@@ -113,6 +113,7 @@ func threads(cmd *cobra.Command, n int) error {
 func runNode(cmd *cobra.Command, o nodeOptions) error {
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
+	beFrugal()
 	o.bar = &catchUp{out: cmd.ErrOrStderr()}
 	said, err := newLogs(o.logLevel, o.logFormat, o.bar)
 	if err != nil {

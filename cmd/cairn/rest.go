@@ -1,9 +1,12 @@
 package main
 
 import (
+	"os"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"cairn/daemon"
 )
 
 // The runtime keeps what a burst of work took, in case of another: a node that
@@ -11,6 +14,13 @@ import (
 // So we give it back when the burst is over.
 
 const restEvery = time.Minute
+
+// beFrugal makes the runtime collect garbage sooner, unless the user has said when.
+func beFrugal() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(daemon.GCPercent)
+	}
+}
 
 // A rest watches for the end of bursts, by what the program allocated ever, in bytes.
 type rest struct{ before, freed uint64 }
