@@ -208,7 +208,7 @@ func (a agreement) milestones(s *search, id chain.Hash, v *view) error {
 	at := int64(since)
 	v.out.Seen, v.out.SinceSeen = &at, seconds(chain.Time(a.d.cfg.Clock().UnixMilli())-since)
 	depths := map[chain.Hash]converge.Depth{{}: {}}
-	err := a.d.loop.do(a.d.life, func(chain.Time) {
+	err := a.d.loop.look(a.d.life, func(chain.Time) {
 		for _, m := range moves {
 			if _, known := depths[m.Tip]; !known {
 				s.tips[m.Tip] = true // 0 and ruled out are the same here: neither reaches a depth
