@@ -234,7 +234,7 @@ func DecodeAnswer(b []byte, q Request) (Answer, error) {
 	case WantHeaders:
 		a.Headers = readList(r, chain.HeaderSize, MaxHeaders, chain.ReadHeader)
 	case WantBodies:
-		a.Blocks = readList(r, chain.HeaderSize, len(q.IDs), chain.ReadRawBlock)
+		a.Blocks = readList(r, chain.HeaderSize, len(q.IDs), cutBlock)
 	case WantTxs:
 		a.Txs = readList(r, 1, len(q.Index), chain.ReadTx)
 	case WantPoolTxs:
@@ -250,6 +250,10 @@ func DecodeAnswer(b []byte, q Request) (Answer, error) {
 	}
 	return a, r.Close()
 }
+
+// cutBlock copies: a small block that waits for another one must not keep a large
+// answer in memory.
+func cutBlock(r *chain.Reader) chain.RawBlock { return slices.Clone(chain.ReadRawBlock(r)) }
 
 func readList[T any](r *chain.Reader, size, most int, read func(*chain.Reader) T) []T {
 	n := r.Count(size)

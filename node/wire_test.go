@@ -121,6 +121,22 @@ func TestLimitsOfMessages(t *testing.T) {
 	}
 }
 
+// What was read outlives the bytes that it was read from.
+func TestBlocksAreCutOutOfTheirAnswer(t *testing.T) {
+	a := replies()[4]
+	raw := a.Append(nil, node.WantBodies)
+	got, err := node.DecodeAnswer(raw, node.Request{Want: node.WantBodies, IDs: make([]chain.Hash, len(a.Blocks))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(raw)
+	for i, b := range got.Blocks {
+		if !bytes.Equal(b, a.Blocks[i]) {
+			t.Errorf("block %d changed with the answer", i)
+		}
+	}
+}
+
 func FuzzDecodeRequest(f *testing.F) {
 	for _, q := range questions() {
 		f.Add(q.Append(nil))
