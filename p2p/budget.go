@@ -196,11 +196,11 @@ func (t *tab) full() bool {
 	return t.now() >= vainBurst
 }
 
-// pay pays for n, which may lead into debt, unless there is debt already.
-func (t *tab) pay(n int) bool {
+// pay pays for n, if that much is left before; it may lead into debt.
+func (t *tab) pay(n, left int) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.now() < 1 {
+	if t.now() < float64(left) {
 		return false
 	}
 	t.left -= float64(n)
@@ -213,11 +213,11 @@ func (t *tab) back(n int) {
 	t.left = t.now() + float64(n)
 }
 
-// Bear tells whether to verify so many signatures that a peer brings: they may be
-// in vain, for honest nodes differ, and nobody is blamed for that. Of what was of
-// use Thank must tell.
+// Bear tells whether to verify so many signatures that a peer answers with: they may
+// be in vain, for honest nodes differ, and nobody is blamed for that. Of what was of
+// use Thank must tell. Half of what is borne is left for what the peer passes on.
 func (n *Network) Bear(p node.Peer, signatures int) bool {
-	return n.meter(peer.ID(p)).vain.pay(signatures)
+	return n.meter(peer.ID(p)).vain.pay(signatures, vainBurst/2)
 }
 
 // Thank tells that so many signatures were of use.

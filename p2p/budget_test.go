@@ -258,7 +258,7 @@ func TestUselessTransactionsGoUnread(t *testing.T) {
 func TestVainSignaturesAreCounted(t *testing.T) {
 	b := &tab{left: vainBurst, at: time.Now()}
 	n := 0
-	for b.pay(700) {
+	for b.pay(700, 1) {
 		n += 700
 	}
 	if n < vainBurst || n > vainBurst+700 {
@@ -269,11 +269,18 @@ func TestVainSignaturesAreCounted(t *testing.T) {
 		t.Error("what was of use is not paid back")
 	}
 	b.back(n)
-	if n = 0; !b.pay(vainBurst) || b.pay(1) {
+	if n = 0; !b.pay(vainBurst, 1) || b.pay(1, 1) {
 		t.Error("credit can be saved up")
 	}
+	if b.back(vainBurst/2 - 10); b.pay(1, vainBurst/2) {
+		t.Error("an answer takes what is left for gossip")
+	}
+	if !b.pay(vainBurst, 1) {
+		t.Error("nothing is left for gossip")
+	}
+	b.left = 0
 	b.at = b.at.Add(-time.Second)
-	for b.pay(1) {
+	for b.pay(1, 1) {
 		n++
 	}
 	if n < vainRate-1 || n > 2*vainRate {
@@ -286,15 +293,15 @@ func TestVainSignaturesAreCounted(t *testing.T) {
 func TestMetersAreOfAddresses(t *testing.T) {
 	m := &meters{of: map[string]*meter{}}
 	nobody := func(peer.ID) bool { return false }
-	m.get("203.0.113.7").vain.pay(vainBurst)
+	m.get("203.0.113.7").vain.pay(vainBurst, 1)
 	m.get("198.51.100.7")
-	m.get("a name").vain.pay(vainBurst)
+	m.get("a name").vain.pay(vainBurst, 1)
 	m.keep(nobody)
-	if len(m.of) != 1 || m.get("203.0.113.7").vain.pay(1) {
+	if len(m.of) != 1 || m.get("203.0.113.7").vain.pay(1, 1) {
 		t.Errorf("%d are kept, and the debt of an address is forgotten", len(m.of))
 	}
 	for i := range 2 * maxMeters {
-		m.get(fmt.Sprint("name ", i)).vain.pay(1)
+		m.get(fmt.Sprint("name ", i)).vain.pay(1, 1)
 	}
 	if len(m.of) > maxMeters+1 {
 		t.Errorf("%d meters", len(m.of))

@@ -107,7 +107,7 @@ func (n *Network) hearTx(ctx context.Context, from peer.ID, data []byte) pubsub.
 		return pubsub.ValidationReject
 	}
 	vain := n.meter(from).vain
-	if !vain.pay(len(tx.Inputs)) {
+	if !vain.pay(len(tx.Inputs), 1) {
 		return pubsub.ValidationIgnore
 	}
 	verdict := n.handler.GossipTx(ctx, node.Peer(from), tx)

@@ -39,7 +39,7 @@ func (h hosts) guard(next http.Handler) http.Handler {
 	origin := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !h.allow(r.Host) {
-			refuse(w, http.StatusForbidden, "This node answers to its own address only: call localhost or 127.0.0.1, or listen with --rpc on the name that you use.")
+			refuse(w, http.StatusForbidden, "This node answers to its own address only: call localhost or 127.0.0.1, or let the node listen on the name that you use.")
 			return
 		}
 		if err := origin.Check(r); err != nil {

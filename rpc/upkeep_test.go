@@ -244,7 +244,7 @@ func TestRefusedRequestsSayWhatToDo(t *testing.T) {
 		says   string
 	}{
 		"no cookie":      {fine, func(r *http.Request) { r.Header.Del("Authorization") }, 401, "those in the file .cookie of the node's data directory"},
-		"a foreign host": {fine, func(r *http.Request) { r.Host = "evil.example" }, 403, "call localhost or 127.0.0.1, or listen with --rpc"},
+		"a foreign host": {fine, func(r *http.Request) { r.Host = "evil.example" }, 403, "call localhost or 127.0.0.1, or let the node listen"},
 		"a foreign page": {fine, func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }, 403, "call from a program"},
 		"a large body":   {strings.Repeat(" ", MaxBody) + fine, func(*http.Request) {}, 413, "send several smaller ones"},
 		"a large batch":  {"[" + strings.Repeat(fine+",", MaxBatch) + fine + "]", func(*http.Request) {}, 400, "send several requests"},
