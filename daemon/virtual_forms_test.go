@@ -54,7 +54,7 @@ func (s *spreads) measure(t *testing.T, world uint64, size int) {
 	v := newVirtual(t, chain.Regtest())
 	v.r = rand.New(rand.NewPCG(world, 5))
 	nodes, ears := v.ears()
-	for i := range 5 {
+	for i := range 3 {
 		first := v.r.IntN(len(nodes))
 		b := &chain.Brief{Coinbase: &chain.Coinbase{Height: uint64(i), Extra: make([]byte, 60)}, Width: 6, Short: make([]uint64, size/6)}
 		start, before := time.Now(), sentOnBlocks(nodes)
