@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 
@@ -31,6 +33,7 @@ type behind struct {
 	busy   bool      // the oldest is being written
 	turn   sync.Cond // busy has ended
 	broken error     // why nothing can be written any more
+	told   bool      // a caller has heard it
 
 	flusher *flusher // nil: commits write what is due themselves
 }
@@ -99,32 +102,40 @@ func (b *book) see(moves ...move) error {
 // makeRoom waits while as much is due as may be.
 func (b *book) makeRoom() error {
 	if len(b.layers) > 1 && b.lag.full(b.layers[1]) {
-		b.say("the next blocks wait: what follows from %d before them is being written", len(b.layers[0].blocks))
+		b.say(slog.LevelInfo, "the next blocks wait: what follows from %d before them is being written", len(b.layers[0].blocks))
 	}
 	for len(b.layers) > 1 && b.lag.full(b.layers[1]) && b.broken == nil {
 		if err := b.advance(); err != nil {
-			return err
+			return cmp.Or(b.fault(), err)
 		}
 	}
+	return b.fault()
+}
+
+// fault is why nothing can be written any more, if so.
+func (b *behind) fault() error {
+	b.told = b.told || b.broken != nil
 	return b.broken
 }
 
 // Settle writes all that is due, which otherwise happens soon after commits pause:
 // what follows from the newest blocks is then in the indexes on disk too.
 func (b *book) Settle() error {
-	b.writing.Lock()
-	defer b.writing.Unlock()
-	return b.whileOpen(b.settle)
+	return b.whileOpen(func() error {
+		b.writing.Lock()
+		defer b.writing.Unlock()
+		return b.settle()
+	})
 }
 
 // settle writes all that is due.
 func (b *book) settle() error {
 	for len(b.layers) > 0 && b.broken == nil {
 		if err := b.advance(); err != nil {
-			return err
+			return cmp.Or(b.fault(), err)
 		}
 	}
-	return b.broken
+	return b.fault()
 }
 
 // advance writes the oldest layer, or waits for whoever does so.
@@ -166,6 +177,7 @@ func (b *book) flushOldest(aside func(write func())) (err error) {
 	b.turn.Broadcast()
 	if full := (*FullError)(nil); err != nil && !errors.As(err, &full) {
 		b.broken = fmt.Errorf("write what follows from blocks: %w", err)
+		b.say(slog.LevelError, "%v", b.broken)
 		return b.broken
 	}
 	return err
@@ -193,11 +205,14 @@ func (b *book) written(l *layer, rest *batch) error {
 // settleSoon lets what is due be written: by the flusher, or here and now where there
 // is none and a layer is full. A disk without room is asked again later.
 func (b *book) settleSoon() {
-	switch {
-	case len(b.layers) == 0:
+	if len(b.layers) == 0 {
+		return
+	}
+	newest := b.layers[len(b.layers)-1]
+	switch full := !newest.frozen && b.lag.full(newest); {
 	case b.flusher == nil && b.lag.full(b.layers[0]):
 		_ = b.advance() // the next commit tells what keeps it from being written
-	case b.flusher != nil && b.lag.full(b.layers[0]):
+	case b.flusher != nil && full:
 		tell(b.flusher.full)
 	case b.flusher != nil:
 		tell(b.flusher.moved)
@@ -221,11 +236,14 @@ func (b *book) finish() error {
 	}
 	b.writing.Lock()
 	defer b.writing.Unlock()
-	if b.broken != nil {
-		return nil // a commit has said so
+	switch {
+	case b.told:
+		return nil
+	case b.broken != nil: // in the background, and nobody asked since
+		return b.broken
 	}
 	if n := b.dueBlocks(); n > sayFrom {
-		b.say("writing what follows from the last %d blocks", n)
+		b.say(slog.LevelInfo, "writing what follows from the last %d blocks", n)
 	}
 	err := b.settle()
 	if full := (*FullError)(nil); errors.As(err, &full) {
@@ -255,7 +273,7 @@ func (b *book) rollForward() error {
 	if bound.none() {
 		bound = defaultLag
 	}
-	b.say("the program ended before it had written all that follows from %d blocks: deriving it again", to-from)
+	b.say(slog.LevelInfo, "the program ended before it had written all that follows from %d blocks: deriving it again", to-from)
 	for h := from + 1; h <= to; h++ {
 		l, err := b.stored(h)
 		if err != nil {
@@ -267,7 +285,7 @@ func (b *book) rollForward() error {
 			if err := b.settle(); err != nil {
 				return err
 			}
-			b.say("derived again up to block %d of %d", h, to)
+			b.say(slog.LevelInfo, "derived again up to block %d of %d", h, to)
 		}
 	}
 	return nil

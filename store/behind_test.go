@@ -316,6 +316,82 @@ func TestFailedFlushIsTold(t *testing.T) {
 	}
 	sameDisks(t, told(t, s.book), want)
 	sameDisks(t, whole(t, lagging(t, p, crashed(d), idle).book), want)
+	if err := s.Close(); err != nil {
+		t.Errorf("it is told twice: %v", err)
+	}
+}
+
+// Where nobody commits after a flush that failed, the log and Close tell of it.
+func TestFlushFailsInTheBackground(t *testing.T) {
+	d := newGated(100)
+	s := lagging(t, chaintest.Easy(), d, idle)
+	var logged []string
+	s.log = func(level slog.Level, text string) {
+		if level >= slog.LevelError {
+			logged = append(logged, text)
+		}
+	}
+	growing(t, s, 6)
+	d.set(nil, func(int) error { return errPower })
+	_ = s.flush()
+	if len(logged) != 1 || !strings.Contains(logged[0], errPower.Error()) {
+		t.Errorf("logged: %q", logged)
+	}
+	if err := s.Close(); !errors.Is(err, errPower) {
+		t.Errorf("closing: %v", err)
+	}
+}
+
+// While a full layer is being written, the next one grows until it is full as well.
+func TestLayersGrowWhileOneIsWritten(t *testing.T) {
+	d := newGated(100)
+	s := lagging(t, chaintest.Easy(), d, lag{bytes: 1 << 40, blocks: 20})
+	s.flusher = startFlusher(s.book)
+	w := newWorld(s.params, 4)
+	gate := make(chan struct{})
+	d.set(gate, nil)
+	grow(t, w, 10, s) // a full layer
+	<-d.waits
+	for n := range 9 {
+		if grow(t, w, 1, s); len(s.flusher.full) > 0 {
+			t.Errorf("a layer of %d blocks is to be flushed at once", n+1)
+		}
+	}
+	if grow(t, w, 1, s); len(s.flusher.full) == 0 {
+		t.Error("a full layer is not to be flushed")
+	}
+	close(gate)
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Whoever writes while the store closes comes to an end.
+func TestCloseWhileWriting(t *testing.T) {
+	for range 50 {
+		s := lagging(t, chaintest.Easy(), newGated(1000), idle)
+		w := newWorld(s.params, 5)
+		var all sync.WaitGroup
+		begun := make(chan struct{}, 64)
+		until := func(write func() error) {
+			all.Go(func() {
+				for write() == nil {
+					select {
+					case begun <- struct{}{}:
+					default:
+					}
+				}
+			})
+		}
+		until(func() error { return s.Put("name", []byte{1}) })
+		until(s.Settle)
+		until(func() error { return s.Commit(w.extend(w.grow(w.tip))) })
+		<-begun
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		all.Wait()
+	}
 }
 
 // A commit that fails, whether or not it reached the disk, leaves due what did.

@@ -79,9 +79,9 @@ func (b *book) look(f func(snapshot) error) error {
 	return f(h.snapshot)
 }
 
-func (b *book) say(format string, args ...any) {
+func (b *book) say(level slog.Level, format string, args ...any) {
 	if b.log != nil {
-		b.log(slog.LevelInfo, fmt.Sprintf(format, args...))
+		b.log(level, fmt.Sprintf(format, args...))
 	}
 }
 
@@ -121,9 +121,9 @@ func (empty) each(span, func(key, value []byte) error) error { return nil }
 // whole steps follow one another, and a crash or an error between them leaves
 // the first ones: a valid chain, shorter than was asked for.
 func (b *book) Commit(steps ...node.Step) error {
-	b.writing.Lock()
-	defer b.writing.Unlock()
 	return b.whileOpen(func() error {
+		b.writing.Lock()
+		defer b.writing.Unlock()
 		if err := b.commit(steps); err != nil {
 			return fmt.Errorf("commit: %w", err)
 		}
@@ -224,9 +224,9 @@ func (b *book) Put(name string, value []byte) error {
 	} else {
 		change.put(keyNamed(name), value)
 	}
-	b.writing.Lock()
-	defer b.writing.Unlock()
 	return b.whileOpen(func() error {
+		b.writing.Lock()
+		defer b.writing.Unlock()
 		if err := b.disk.write(change); err != nil {
 			return err
 		}
