@@ -264,6 +264,7 @@ func TestRefusalsOfControlCharacters(t *testing.T) {
 	f.teach(t, healed(80, 24).now)
 	now := uint32(time.Now().Unix())
 	f.always("getpeerinfo", []rpc.Peer{{ID: evil, Address: evil, Agent: evil, Tip: ref(id("tip"))}})
+	f.always("getaddednodeinfo", []rpc.AddedNode{{Address: evil, Until: int64(now) + 60, Reason: evil}})
 	f.always("getstatus", rpc.Status{Network: evil, Version: evil, ID: evil, Listen: []string{evil}, Warnings: []string{evil}, Mining: rpc.MiningStatus{On: true, Why: evil}})
 	f.always("getmininginfo", rpc.MiningInfo{Pay: evil, Mining: rpc.MiningStatus{On: true, Why: evil}})
 	f.always("getchaintips", []rpc.Tip{{Height: 1, Hash: id("a"), Status: "active"}})
