@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cairn/cmd/cairn/cairntest"
 )
 
 // db runs a db command on a data directory of regtest.
@@ -45,7 +47,7 @@ func (p *process) stop(u *user) {
 func TestDatabaseCommands(t *testing.T) {
 	u := newUser(t)
 	dir, other := t.TempDir(), filepath.Join(t.TempDir(), "other")
-	n := u.node(dir, freePort(t))
+	n := u.node(dir, cairntest.FreePort(t))
 	u.run("mine", "generate", "30", "--network", "regtest", "--data-dir", dir)
 	tip := strings.TrimSpace(u.run("rpc", "getbestblockhash", "--network", "regtest", "--data-dir", dir))
 	file := filepath.Join(t.TempDir(), "chain.cairn")
@@ -103,7 +105,7 @@ func TestDamagedDatabaseIsMended(t *testing.T) {
 	u.db(dir, "verify").wants(t, 0, "all is sound")
 	u.db(dir, "import", file).wants(t, 0, tip)
 	u.db(dir, "verify").wants(t, 0, "all is sound", tip)
-	n := u.node(dir, freePort(t))
+	n := u.node(dir, cairntest.FreePort(t))
 	if got := strings.TrimSpace(u.run("rpc", "getbestblockhash", "--network", "regtest", "--data-dir", dir)); got != tip {
 		t.Errorf("the node starts at %s, not %s", got, tip)
 	}
@@ -113,7 +115,7 @@ func TestDamagedDatabaseIsMended(t *testing.T) {
 // damaged makes a chain, saves it in a file, and flips a bit in a table.
 func (u *user) damaged(dir string) (tip, file string) {
 	u.Helper()
-	n := u.node(dir, freePort(u))
+	n := u.node(dir, cairntest.FreePort(u))
 	u.run("mine", "generate", "40", "--network", "regtest", "--data-dir", dir)
 	tip = strings.TrimSpace(u.run("rpc", "getbestblockhash", "--network", "regtest", "--data-dir", dir))
 	n.stop(u)
@@ -141,7 +143,7 @@ func (u *user) damaged(dir string) (tip, file string) {
 func TestKilledDatabaseCommandsGoOn(t *testing.T) {
 	u := newUser(t)
 	dir := t.TempDir()
-	n := u.node(dir, freePort(t))
+	n := u.node(dir, cairntest.FreePort(t))
 	u.run("mine", "generate", "400", "--network", "regtest", "--data-dir", dir)
 	tip := strings.TrimSpace(u.run("rpc", "getbestblockhash", "--network", "regtest", "--data-dir", dir))
 	n.stop(u)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"cairn/cmd/cairn/cairntest"
 )
 
 // A real disk that runs full: the node says so and waits, goes on by itself, stops
@@ -18,7 +20,7 @@ func TestDiskRunsFull(t *testing.T) {
 	data := filepath.Join(dir, "data")
 	here := []string{"--network", "regtest", "--data-dir", data}
 	run := func(args ...string) result { return u.try(append(args, here...)...) }
-	n := u.node(data, freePort(t))
+	n := u.node(data, cairntest.FreePort(t))
 	run("mine", "generate", "5").wants(t, 0)
 
 	ballast := filepath.Join(dir, "ballast")
@@ -41,7 +43,7 @@ func TestDiskRunsFull(t *testing.T) {
 	run("node", "--listen", "/ip4/127.0.0.1/tcp/0", "--rpc", "127.0.0.1:0").wants(t, 1, "only 0 MB are free", "200 MB are needed", "make room")
 
 	empty(t, ballast)
-	n = u.node(data, freePort(t))
+	n = u.node(data, cairntest.FreePort(t))
 	run("rpc", "getblockcount").wants(t, 0, "7")
 	n.interrupt(u)
 	u.db(data, "verify").wants(t, 0, "all is sound: 7 blocks")

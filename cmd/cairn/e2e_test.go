@@ -11,32 +11,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"cairn/lab"
+	"cairn/cmd/cairn/cairntest"
 )
 
 // patience bounds how long a test waits for what must come.
 const patience = 90 * time.Second
-
-// built is the program, as a user would build it.
-var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "cairn-e2e-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "cairn")
-	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build: %w: %s", err, out)
-	}
-	return path, nil
-})
 
 // user is a person with a home directory of their own.
 type user struct {
@@ -46,11 +31,7 @@ type user struct {
 
 func newUser(t testing.TB) *user {
 	t.Helper()
-	program, err := built()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &user{TB: t, program: program, home: t.TempDir()}
+	return &user{TB: t, program: cairntest.Program(t), home: t.TempDir()}
 }
 
 func (u *user) command(ctx context.Context, args ...string) *exec.Cmd {
@@ -307,16 +288,6 @@ func depth(u *user, n labNode, id string) int64 {
 	return *a.Self.Depth
 }
 
-// freePort is a loopback port that was free a moment ago.
-func freePort(t testing.TB) string {
-	t.Helper()
-	ports, err := lab.FreePorts(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strconv.Itoa(ports[0])
-}
-
 // node starts a regtest node and waits until it answers.
 func (u *user) node(dir, port string, more ...string) *process {
 	u.Helper()
@@ -341,14 +312,14 @@ func TestKilledNodeKeepsWhatItAcknowledged(t *testing.T) {
 	dir := filepath.Join(u.home, "one")
 	at := func(args ...string) []string { return append(args, "--data-dir", dir, "--network", "regtest") }
 	for round := 1; round <= 3; round++ {
-		p := u.node(dir, freePort(t))
+		p := u.node(dir, cairntest.FreePort(t))
 		u.run(at("mine", "generate", "5")...)
 		tip := ask[string](u, at("rpc", "getbestblockhash")...)
 		if err := p.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		<-p.ended
-		p = u.node(dir, freePort(t))
+		p = u.node(dir, cairntest.FreePort(t))
 		if again := ask[string](u, at("rpc", "getbestblockhash")...); again != tip {
 			t.Errorf("round %d: the tip was %s, after kill -9 it is %s", round, tip, again)
 		}
@@ -368,9 +339,9 @@ func TestKilledNodeKeepsWhatItAcknowledged(t *testing.T) {
 func TestTwoBranchesMeet(t *testing.T) {
 	u := newUser(t)
 	a, b := filepath.Join(u.home, "a"), filepath.Join(u.home, "b")
-	portA := freePort(t)
+	portA := cairntest.FreePort(t)
 	u.node(a, portA)
-	u.node(b, freePort(t))
+	u.node(b, cairntest.FreePort(t))
 	on := func(dir string, args ...string) []string {
 		return append(args, "--data-dir", dir, "--network", "regtest")
 	}

@@ -11,6 +11,7 @@ import (
 
 	"cairn/chain"
 	"cairn/chain/chaintest"
+	"cairn/cmd/cairn/cairntest"
 )
 
 // side is one side of a split: a node, and how to ask it.
@@ -61,9 +62,9 @@ func named(text string, names map[string]string) string {
 func TestHealedSplitExplainedOnBothSides(t *testing.T) {
 	u := newUser(t)
 	a, b := side{u, filepath.Join(u.home, "a")}, side{u, filepath.Join(u.home, "b")}
-	port := freePort(t)
+	port := cairntest.FreePort(t)
 	u.node(a.dir, port)
-	u.node(b.dir, freePort(t), "--peer", "/ip4/127.0.0.1/tcp/"+port)
+	u.node(b.dir, cairntest.FreePort(t), "--peer", "/ip4/127.0.0.1/tcp/"+port)
 	names := map[string]string{}
 	a.find(names, "BASE1", "BASE2")
 	u.until("b follows", func() bool { return b.height() == 2 })

@@ -13,12 +13,21 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"cairn/chain"
+	"cairn/cmd/cairn/cairntest"
 	"cairn/rpc"
 )
 
 // TestMain lets scripts call this test binary by the name of the program.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"cairn": main})
+	testscript.Main(tidy{m}, map[string]func(){"cairn": main})
+}
+
+// tidy removes what tests built.
+type tidy struct{ *testing.M }
+
+func (m tidy) Run() int {
+	defer cairntest.Clean()
+	return m.M.Run()
 }
 
 // Scripts are the program as people type it.

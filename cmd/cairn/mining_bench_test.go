@@ -20,6 +20,7 @@ import (
 
 	"cairn/chain"
 	"cairn/chain/chaintest"
+	"cairn/cmd/cairn/cairntest"
 	"cairn/miner/sha256d"
 	"cairn/rpc"
 )
@@ -66,11 +67,11 @@ type miningNode struct {
 func newMiningWorld(b *testing.B) *miningWorld {
 	w := &miningWorld{user: newUser(b), clock: newStopwatch()}
 	w.life, w.finish = context.WithCancel(context.Background())
-	door, home := "127.0.0.1:"+freePort(b), freePort(b)
+	door, home := "127.0.0.1:"+cairntest.FreePort(b), cairntest.FreePort(b)
 	w.miner = w.start("miner", home, "--stratum", door)
-	w.rival = w.start("rival", freePort(b), "--peer", "/ip4/127.0.0.1/tcp/"+home, "--threads", "1", "--hashrate", "20M")
+	w.rival = w.start("rival", cairntest.FreePort(b), "--peer", "/ip4/127.0.0.1/tcp/"+home, "--threads", "1", "--hashrate", "20M")
 	for i := range 3 {
-		w.others = append(w.others, w.start(fmt.Sprint("peer", i), freePort(b), "--peer", "/ip4/127.0.0.1/tcp/"+home))
+		w.others = append(w.others, w.start(fmt.Sprint("peer", i), cairntest.FreePort(b), "--peer", "/ip4/127.0.0.1/tcp/"+home))
 	}
 	w.until("all are linked", func() bool {
 		var peers []any
@@ -90,7 +91,7 @@ func newMiningWorld(b *testing.B) *miningWorld {
 
 // start starts a node of the network for development and waits until it answers.
 func (w *miningWorld) start(name, port string, more ...string) *miningNode {
-	n := &miningNode{dir: filepath.Join(w.home, name), addr: "127.0.0.1:" + freePort(w)}
+	n := &miningNode{dir: filepath.Join(w.home, name), addr: "127.0.0.1:" + cairntest.FreePort(w)}
 	n.process = w.background(append([]string{
 		"node", "--network", "dev", "--data-dir", n.dir, "--rpc", n.addr, "--log-level", "error",
 		"--listen", "/ip4/127.0.0.1/tcp/" + port,

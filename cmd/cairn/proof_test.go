@@ -7,13 +7,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cairn/cmd/cairn/cairntest"
 )
 
 // A payment is proven to somebody who has headers and nothing else.
 func TestProofForALightClient(t *testing.T) {
 	u := newUser(t)
 	dir := filepath.Join(u.home, "one")
-	p := u.node(dir, freePort(t))
+	p := u.node(dir, cairntest.FreePort(t))
 	at := func(args ...string) []string { return append(args, "--data-dir", dir, "--network", "regtest") }
 	u.run(at("mine", "generate", "3")...)
 	block := ask[struct{ Tx []string }](u, at("rpc", "getblock", ask[string](u, at("rpc", "getblockhash", "2")...))...)

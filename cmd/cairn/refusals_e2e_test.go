@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cairn/cmd/cairn/cairntest"
 )
 
 // refused runs a command that real nodes are in the way of, and reads what is said.
@@ -28,7 +30,7 @@ func (u *user) refused(code int, typed string, says ...string) {
 func TestRefusalsOfRealNodes(t *testing.T) {
 	u := newUser(t)
 	t.Chdir(u.home)
-	port, closed := freePort(t), "/ip4/127.0.0.1/tcp/"+freePort(t)
+	port, closed := cairntest.FreePort(t), "/ip4/127.0.0.1/tcp/"+cairntest.FreePort(t)
 	p := u.node("one", port)
 	rpcAddr := strings.TrimSpace(readFile(t, "one/rpc.addr"))
 	const second = "node --network regtest --data-dir two --listen "
@@ -70,7 +72,7 @@ func TestRefusalsOfRealNodes(t *testing.T) {
 // Whoever is not of our network is told apart once, however often he is met.
 func TestRefusalsOfAnotherGenesis(t *testing.T) {
 	u := newUser(t)
-	port, dir := freePort(t), filepath.Join(u.home, "one")
+	port, dir := cairntest.FreePort(t), filepath.Join(u.home, "one")
 	u.node(dir, port)
 	dev, stranger := filepath.Join(u.home, "dev"), "/ip4/127.0.0.1/tcp/"+port
 	p := u.background("node", "--network", "dev", "--data-dir", dev, "--rpc", "127.0.0.1:0", "--listen", "/ip4/127.0.0.1/tcp/0", "--peer", stranger)
@@ -97,7 +99,7 @@ func TestRefusalsOfAnotherGenesis(t *testing.T) {
 func TestRefusalsOfANodeThatGoesAway(t *testing.T) {
 	u := newUser(t)
 	dir := filepath.Join(u.home, "one")
-	node := u.node(dir, freePort(t))
+	node := u.node(dir, cairntest.FreePort(t))
 	mine := func() string {
 		return strings.TrimSpace(u.run("mine", "generate", "1", "--data-dir", dir, "--network", "regtest"))
 	}
@@ -113,7 +115,7 @@ func TestRefusalsOfANodeThatGoesAway(t *testing.T) {
 	stop(u, node)
 	says(watch, "does not answer")
 	says(wait, "does not answer, trying again")
-	u.node(dir, freePort(t))
+	u.node(dir, cairntest.FreePort(t))
 	mine()
 	says(watch, "height 2 ")
 	mine()
@@ -128,7 +130,7 @@ func TestRefusalsOfANodeThatGoesAway(t *testing.T) {
 func TestRefusalsOfPatience(t *testing.T) {
 	u := newUser(t)
 	dir := filepath.Join(u.home, "one")
-	u.node(dir, freePort(t))
+	u.node(dir, cairntest.FreePort(t))
 	none := strings.Repeat("0", 63) + "7"
 	p := u.background("wait", none, "--data-dir", dir)
 	u.until("it waits", func() bool { return strings.Contains(p.log.String(), "has not seen it yet") })

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"cairn/cmd/cairn/cairntest"
 )
 
 // purse is one person's wallet on a regtest node.
@@ -68,7 +70,7 @@ func (p *purse) mine(blocks string) { p.Helper(); p.run(p.on("mine", "generate",
 func TestPaymentIsBumped(t *testing.T) {
 	u := newUser(t)
 	dir := filepath.Join(u.home, "one")
-	u.node(dir, freePort(t))
+	u.node(dir, cairntest.FreePort(t))
 	p := u.purse(dir)
 	p.mine("1")
 	first := p.send(p.stranger("shop"), "2.5", "--memo", "for the stones")
@@ -102,7 +104,7 @@ func TestPaymentIsBumped(t *testing.T) {
 func TestPaymentIsCanceled(t *testing.T) {
 	u := newUser(t)
 	dir := filepath.Join(u.home, "one")
-	node := u.node(dir, freePort(t))
+	node := u.node(dir, cairntest.FreePort(t))
 	p := u.purse(dir)
 	p.mine("1")
 	type money struct{ Confirmed, Unconfirmed, Total float64 }
@@ -125,7 +127,7 @@ func TestPaymentIsCanceled(t *testing.T) {
 	p.mine("1")
 	// The node forgets what it replaced; the wallet does not.
 	stop(u, node)
-	u.node(dir, freePort(t))
+	u.node(dir, cairntest.FreePort(t))
 	if got := p.fate(heir); got.Fate != "undone" || got.By != second || got.Confirmations != -1 {
 		t.Errorf("%+v", got)
 	}
@@ -150,7 +152,7 @@ func TestPaymentIsCanceled(t *testing.T) {
 func TestHistoryTellsWhatBecameOfPayments(t *testing.T) {
 	u := newUser(t)
 	t.Chdir(u.home)
-	u.node("one", freePort(t))
+	u.node("one", cairntest.FreePort(t))
 	p := u.purse("one")
 	shop := p.stranger("shop")
 	say := func(typed string) string {
@@ -190,10 +192,10 @@ func TestHistoryTellsWhatBecameOfPayments(t *testing.T) {
 // same coin. The other side's branch is the longer one.
 func TestPaymentsAreUndoneByAReorganisation(t *testing.T) {
 	u := newUser(t)
-	portA := freePort(t)
+	portA := cairntest.FreePort(t)
 	a, b := filepath.Join(u.home, "a"), filepath.Join(u.home, "b")
 	u.node(a, portA)
-	u.node(b, freePort(t))
+	u.node(b, cairntest.FreePort(t))
 	link := func(verb string) { u.run("rpc", "addnode", "/ip4/127.0.0.1/tcp/"+portA, verb, "--data-dir", b) }
 	mine, twin := u.purse(a), u.purse(b)
 	mine.mine("1")
@@ -232,10 +234,10 @@ func TestPaymentsAreUndoneByAReorganisation(t *testing.T) {
 // A payment whose block is undone waits again, and is confirmed again.
 func TestPaymentComesBackAfterAReorganisation(t *testing.T) {
 	u := newUser(t)
-	portA := freePort(t)
+	portA := cairntest.FreePort(t)
 	a, b := filepath.Join(u.home, "a"), filepath.Join(u.home, "b")
 	u.node(a, portA)
-	u.node(b, freePort(t))
+	u.node(b, cairntest.FreePort(t))
 	p := u.purse(a)
 	p.mine("1")
 	paid := p.send(p.stranger("shop"), "2.5")
@@ -264,7 +266,7 @@ func sameTip(u *user, a, b string) bool {
 func TestRequestIsPaid(t *testing.T) {
 	u := newUser(t)
 	dir := filepath.Join(u.home, "one")
-	u.node(dir, freePort(t))
+	u.node(dir, cairntest.FreePort(t))
 	p := u.purse(dir)
 	p.mine("1")
 	shop := filepath.Join(u.home, "shop.json")
@@ -304,7 +306,7 @@ func stop(u *user, p *process) {
 func TestProgramsPayAtOnce(t *testing.T) {
 	u := newUser(t)
 	dir := filepath.Join(u.home, "one")
-	u.node(dir, freePort(t))
+	u.node(dir, cairntest.FreePort(t))
 	p := u.purse(dir)
 	p.mine("1")
 	to := p.stranger("shop")

@@ -6,18 +6,15 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"cairn/lab"
+	"cairn/cmd/cairn/cairntest"
 	"cairn/rpc"
 )
 
@@ -29,30 +26,13 @@ var (
 	outFlag     = flag.String("out", "", "the `FOLDER` that reports are written to; default: none are kept")
 )
 
-// workshop is the folder that the program was built in; empty if it was not.
-var workshop string
-
-// built is the program, as a user would build it.
-var built = sync.OnceValues(func() (string, error) {
-	if *programFlag != "" {
-		return filepath.Abs(*programFlag)
-	}
-	dir, err := os.MkdirTemp("", "cairn-ordeal-")
-	if err != nil {
-		return "", err
-	}
-	workshop = dir
-	path := filepath.Join(dir, "cairn")
-	out, err := exec.Command("go", "build", "-trimpath", "-o", path, "cairn/cmd/cairn").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build: %w: %s", err, out)
-	}
-	return path, nil
-})
-
+// program is the one to try.
 func program(t *testing.T) string {
 	t.Helper()
-	path, err := built()
+	if *programFlag == "" {
+		return cairntest.Program(t)
+	}
+	path, err := filepath.Abs(*programFlag)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +44,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	code := m.Run()
-	_ = os.RemoveAll(workshop)
+	cairntest.Clean()
 	os.Exit(code)
 }
 
@@ -85,8 +65,8 @@ type peer struct {
 // newPeer lays out a node; nothing runs yet.
 func newPeer(t *testing.T, dir, network string, more ...string) *peer {
 	t.Helper()
-	p := &peer{t: t, name: filepath.Base(dir), dir: dir, p2p: freePort(t)}
-	addr := "127.0.0.1:" + freePort(t)
+	p := &peer{t: t, name: filepath.Base(dir), dir: dir, p2p: cairntest.FreePort(t)}
+	addr := "127.0.0.1:" + cairntest.FreePort(t)
 	p.args = append([]string{
 		"node", "--network", network, "--data-dir", dir, "--rpc", addr, "--listen", "/ip4/127.0.0.1/tcp/" + p.p2p,
 	}, more...)
@@ -98,16 +78,6 @@ func newPeer(t *testing.T, dir, network string, more ...string) *peer {
 }
 
 func (p *peer) addr() string { return "/ip4/127.0.0.1/tcp/" + p.p2p }
-
-// freePort is a loopback port that was free a moment ago.
-func freePort(t *testing.T) string {
-	t.Helper()
-	ports, err := lab.FreePorts(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strconv.Itoa(ports[0])
-}
 
 // logFile is beside the folder: what the node finds in it is its own.
 func (p *peer) logFile() string { return p.dir + ".log" }
