@@ -101,7 +101,7 @@ func (b *book) see(moves ...move) error {
 
 // makeRoom waits while as much is due as may be.
 func (b *book) makeRoom() error {
-	if len(b.layers) > 1 && b.lag.full(b.layers[1]) {
+	if b.dueBlocks() > sayFrom && len(b.layers) > 1 && b.lag.full(b.layers[1]) {
 		b.say(slog.LevelInfo, "the next blocks wait: what follows from %d before them is being written", len(b.layers[0].blocks))
 	}
 	for len(b.layers) > 1 && b.lag.full(b.layers[1]) && b.broken == nil {

@@ -96,7 +96,7 @@ func tellTheSame(t *testing.T, seed uint64) {
 	d := newGated(130)
 	s := lagging(t, p, d, []lag{idle, {bytes: 1 << 40, blocks: 12}, {bytes: 30_000, blocks: 1000}}[seed%3])
 	kept := map[*Reader]map[string]string{}
-	for range 60 {
+	for range 45 {
 		steps := w.act()
 		if rnd.IntN(3) > 0 { // long runs of extensions, too
 			if c := w.grow(w.tip); w.stones[c.id()] == nil {

@@ -14,7 +14,7 @@ func BenchmarkCommit250kB(b *testing.B) { benchmarkCommit(b, 250_000) }
 
 // benchmarkCommit puts blocks of so many bytes on a chain, each in one durable
 // transaction, and tells how that compares with Badger alone writing
-// the same keys and values.
+// them with all that follows from them, which ours leave due.
 func benchmarkCommit(b *testing.B, bytes int) {
 	p := chain.Regtest()
 	s, raw := openBadger(b, p, b.TempDir()), openBadger(b, p, b.TempDir())

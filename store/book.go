@@ -160,7 +160,7 @@ func (b *book) commit(steps []node.Step) error {
 // written.
 func (b *book) prepare(steps []node.Step) (behind bool, err error) {
 	if b.lag.none() {
-		return false, nil
+		return false, b.fault()
 	}
 	if err := b.makeRoom(); err != nil {
 		return false, err
