@@ -46,13 +46,14 @@ func area(addr ma.Multiaddr) string {
 // callerFrom is the area from which p dialled us; empty if we chose it, or it was
 // asked for by name.
 func (n *Network) callerFrom(p peer.ID) string {
-	for _, c := range n.host.Network().ConnsToPeer(p) {
-		if c.Stat().Direction == network.DirOutbound || n.gate.keeps(p) {
-			return ""
-		}
-		return area(c.RemoteMultiaddr())
+	cs := n.host.Network().ConnsToPeer(p)
+	switch {
+	case len(cs) == 0:
+		return "nowhere"
+	case cs[0].Stat().Direction == network.DirOutbound || n.gate.keeps(p):
+		return ""
 	}
-	return "nowhere"
+	return area(cs[0].RemoteMultiaddr())
 }
 
 // Chose tells whether it was we who dialled a connected peer, or somebody asked for

@@ -268,7 +268,7 @@ func (n *Network) watch() error {
 
 func (n *Network) opened(_ network.Network, c network.Conn) {
 	n.door.Lock()
-	why, loser := n.receive(c)
+	loser, why := n.receive(c)
 	n.door.Unlock()
 	if why != nil {
 		_ = c.CloseWithError(network.ConnGated)
@@ -280,7 +280,7 @@ func (n *Network) opened(_ network.Network, c network.Conn) {
 
 // receive notes a connection, and tells why it may not stand, or who makes room for
 // it. It expects the door to be locked.
-func (n *Network) receive(c network.Conn) (why error, loser peer.ID) {
+func (n *Network) receive(c network.Conn) (loser peer.ID, why error) {
 	p := c.RemotePeer()
 	why = n.gate.welcome(p, c.RemoteMultiaddr())
 	if why == nil && c.Stat().Direction == network.DirInbound {
@@ -291,7 +291,7 @@ func (n *Network) receive(c network.Conn) (why error, loser peer.ID) {
 		loser = n.makeRoom()
 	}
 	n.roster.leaves(loser)
-	return why, loser
+	return loser, why
 }
 
 func (n *Network) closed(_ network.Network, c network.Conn) {
