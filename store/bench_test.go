@@ -153,3 +153,33 @@ func coinsOf(d chain.Diff) chain.Coins {
 	coins.Apply(d)
 	return coins
 }
+
+// BenchmarkQuestions asks while so many blocks of 400 payments are due: what stands
+// in one of them, what stands in each of them, and the whole set of coins.
+func BenchmarkQuestions(b *testing.B) {
+	const blocks, payments = 192, 400
+	p := chain.Regtest()
+	s := openBadger(b, p, b.TempDir())
+	s.flusher.stop()
+	s.flusher = nil
+	steps := stepsOf(b, p, blocks, payments)
+	commit(b, s, steps...)
+	tx := steps[blocks/2].Bodies[0].Txs()[payments/2]
+	for name, ask := range map[string]func() error{
+		"blocks of a payment": func() error { _, err := s.TxBlocks(tx.ID()); return err },
+		"spenders":            func() error { _, err := s.Spenders(tx.Tx().Inputs[0].Prev); return err },
+		"coins of one":        func() error { _, err := s.Owned(tx.Tx().Outputs[0].To); return err },
+		"coins of a miner":    func() error { _, err := s.Owned(chaintest.Address(0)); return err },
+		"history of a miner":  func() error { _, err := s.History(chaintest.Address(0), Newest, 10); return err },
+		"set of coins":        func() error { _, err := s.SetInfo(b.Context()); return err },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := ask(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"maps"
 	"slices"
@@ -113,6 +114,9 @@ func (m *moment) late(s span) (map[string][]byte, error) {
 				continue
 			}
 			err := deriveAgain(m.snapshot, s.prefix[0], due, func(key, value []byte) {
+				if !bytes.HasPrefix(key, s.prefix) {
+					return
+				}
 				if k := string(key); low <= k && k <= high {
 					changes[k] = value
 				}
