@@ -198,12 +198,12 @@ func (b *bans) list() (list []Ban) {
 	return list
 }
 
-// from counts the peers that are banned for what they did at an address.
-func (b *bans) from(ip netip.Addr) (n int) {
+// from counts the peers that are banned for what they did in a range of addresses.
+func (b *bans) from(where netip.Prefix) (n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, ban := range b.peers {
-		if ban.From == ip {
+		if where.Contains(ban.From) {
 			n++
 		}
 	}
@@ -288,9 +288,9 @@ func (n *Network) punish(p peer.ID, why string) {
 	ban := Ban{Who: p.String(), Since: now, Until: now.Add(n.cfg.Pace.Ban), Why: why, From: n.farAddress(p)}
 	n.log.Info("cutting off a peer", "peer", p, "why", why, "for", n.cfg.Pace.Ban)
 	err := n.bans.put(ban)
-	if ban.From.IsValid() && n.bans.from(ban.From) >= maxBannedAt {
-		n.log.Info("banning an address", "addr", ban.From, "for", n.cfg.Pace.Ban)
-		err = n.bans.put(Ban{Who: ban.From.String(), Since: now, Until: ban.Until, Why: "several peers there: " + why})
+	if where := hostOf(ban.From); where.IsValid() && n.bans.from(where) >= maxBannedAt {
+		n.log.Info("banning an address", "addr", where, "for", n.cfg.Pace.Ban)
+		err = n.bans.put(Ban{Who: where.String(), Since: now, Until: ban.Until, Why: "several peers there: " + why})
 	}
 	if err != nil {
 		n.log.Warn("cannot ban a peer", "peer", p, "error", err)
@@ -320,6 +320,18 @@ func (n *Network) farAddress(p peer.ID) netip.Addr {
 		}
 	}
 	return netip.Addr{}
+}
+
+// hostOf is the range of addresses that one host has: its own of IPv4, and 64 bits of
+// IPv6, of which every customer gets that many (RFC 6177). It is not valid if the
+// address is not.
+func hostOf(ip netip.Addr) netip.Prefix {
+	bits := 32
+	if ip.Is6() {
+		bits = 64
+	}
+	where, _ := ip.Prefix(bits)
+	return where
 }
 
 // cutBanned closes every connection to those who are banned.

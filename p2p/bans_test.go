@@ -148,8 +148,8 @@ func TestAddressOfManyCulpritsIsBanned(t *testing.T) {
 	for i := range maxBannedAt {
 		b.peers[peer.ID(fmt.Sprint(i))] = Ban{From: far, Until: time.Now().Add(time.Hour)}
 	}
-	if b.from(far) != maxBannedAt || b.from(netip.MustParseAddr("203.0.113.8")) != 0 {
-		t.Errorf("%d culprits are counted", b.from(far))
+	if b.from(hostOf(far)) != maxBannedAt || b.from(hostOf(netip.MustParseAddr("203.0.113.8"))) != 0 {
+		t.Errorf("%d culprits are counted", b.from(hostOf(far)))
 	}
 	a := begin(t, hasty())
 	for range maxBannedAt + 1 {
@@ -160,6 +160,29 @@ func TestAddressOfManyCulpritsIsBanned(t *testing.T) {
 	for _, ban := range a.Bans() {
 		if strings.Contains(ban.Who, "127.") {
 			t.Errorf("loopback is banned: %+v", ban)
+		}
+	}
+}
+
+// One host has a whole range of IPv6 addresses: it is banned for what was done at
+// several of them, at all of them, and nobody beside it.
+func TestHostWithManyAddressesIsBanned(t *testing.T) {
+	b := newBans()
+	var where netip.Prefix
+	for i := range maxBannedAt {
+		from := netip.MustParseAddr(fmt.Sprintf("2001:db8:1:1::%x", i+1))
+		b.peers[peer.ID(fmt.Sprint(i))] = Ban{From: from, Until: time.Now().Add(time.Hour)}
+		where = hostOf(from)
+	}
+	if n := b.from(where); n != maxBannedAt {
+		t.Errorf("%d culprits are counted in %v", n, where)
+	}
+	if err := b.put(Ban{Who: where.String(), Until: time.Now().Add(time.Hour), Why: "a test"}); err != nil {
+		t.Fatal(err)
+	}
+	for ip, banned := range map[string]bool{"2001:db8:1:1:ffff::9": true, "2001:db8:1:2::1": false, "203.0.113.7": false} {
+		if _, hit := b.hit("p", multiaddr(ip), false); hit != banned {
+			t.Errorf("%s: banned %v", ip, hit)
 		}
 	}
 }

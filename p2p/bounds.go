@@ -22,10 +22,12 @@ const (
 	maxFaulty   = 1024 // peers whose faults are remembered
 	maxFaults   = 5    // of one peer: with so many it is banned
 	maxBans     = 1024 // peers and address ranges that are kept out
-	maxBannedAt = 3    // peers at one address, after which the address is banned
+	maxBannedAt = 3    // peers at one address, or in one host's range of them, after which it is banned
 )
 
-// Places, and who gives up his for another.
+// Places, and who gives up his for another. Whoever has peers in as many address
+// ranges as there are places can fill them all and leave newcomers what evenRate
+// gives: against him stand the places of those that we chose ourselves.
 const (
 	maxConnsEach = 3                    // connections of one peer
 	spareShare   = 16                   // of so many who dialled us one is spared for each virtue

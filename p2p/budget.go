@@ -115,11 +115,11 @@ func (h *held) free() {
 }
 
 // meters measure what each peer makes us do. Names are free and addresses are not:
-// all peers at one address share a meter, and who comes back under another name
-// finds it as he left it. Nearby, where many nodes share one, it is the name's.
+// all peers at one host's addresses share a meter, and who comes back under another
+// name finds it as he left it. Nearby, where many nodes share one, it is the name's.
 type meters struct {
 	mu sync.Mutex
-	of map[string]*meter // guarded by mu; by address, or by name
+	of map[string]*meter // guarded by mu; by a host's addresses, or by name
 }
 
 // meter is what a peer may still make us do.
@@ -161,17 +161,23 @@ func (m *meters) keep(here func(peer.ID) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	maps.DeleteFunc(m.of, func(who string, o *meter) bool {
-		_, noAddress := netip.ParseAddr(who)
+		_, noAddress := netip.ParsePrefix(who)
 		return o.idle() || noAddress != nil && !here(peer.ID(who))
 	})
 }
 
 // meter is p's.
 func (n *Network) meter(p peer.ID) *meter {
-	if ip := n.farAddress(p); ip.IsValid() {
-		return n.meters.get(ip.String())
+	return n.meters.get(account(p, n.farAddress(p)))
+}
+
+// account is the name of the meter of a peer that speaks from an address; that is not
+// valid if it is nearby.
+func account(p peer.ID, from netip.Addr) string {
+	if where := hostOf(from); where.IsValid() {
+		return where.String()
 	}
-	return n.meters.get(string(p))
+	return string(p)
 }
 
 // tab is paid before signatures are verified, and what was of use is paid back:

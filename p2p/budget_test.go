@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -293,11 +294,12 @@ func TestVainSignaturesAreCounted(t *testing.T) {
 func TestMetersAreOfAddresses(t *testing.T) {
 	m := &meters{of: map[string]*meter{}}
 	nobody := func(peer.ID) bool { return false }
-	m.get("203.0.113.7").vain.pay(vainBurst, 1)
-	m.get("198.51.100.7")
-	m.get("a name").vain.pay(vainBurst, 1)
+	owes := account("a", netip.MustParseAddr("203.0.113.7"))
+	m.get(owes).vain.pay(vainBurst, 1)
+	m.get(account("a", netip.MustParseAddr("198.51.100.7")))
+	m.get(account("a name", netip.Addr{})).vain.pay(vainBurst, 1)
 	m.keep(nobody)
-	if len(m.of) != 1 || m.get("203.0.113.7").vain.pay(1, 1) {
+	if len(m.of) != 1 || m.get(account("b", netip.MustParseAddr("203.0.113.7"))).vain.pay(1, 1) {
 		t.Errorf("%d are kept, and the debt of an address is forgotten", len(m.of))
 	}
 	for i := range 2 * maxMeters {
@@ -305,6 +307,26 @@ func TestMetersAreOfAddresses(t *testing.T) {
 	}
 	if len(m.of) > maxMeters+1 {
 		t.Errorf("%d meters", len(m.of))
+	}
+}
+
+// A host's next address of IPv6 owes what the last one does; its neighbour's nothing.
+func TestMetersAreOfHosts(t *testing.T) {
+	m := &meters{of: map[string]*meter{}}
+	at := func(ip string) *tab { return m.get(account("p", netip.MustParseAddr(ip))).vain }
+	verified := 0
+	for i := range 2000 {
+		if at(fmt.Sprintf("2001:db8:1:1::%x", i+1)).pay(700, 1) {
+			verified += 700
+		}
+	}
+	if verified > 2*vainBurst {
+		t.Errorf("%d signatures are verified in vain for one host, allowed %d", verified, vainBurst)
+	}
+	for _, ip := range []string{"2001:db8:1:2::1", "203.0.113.7", "203.0.113.8"} {
+		if !at(ip).pay(700, 1) {
+			t.Errorf("%s owes what another did", ip)
+		}
 	}
 }
 

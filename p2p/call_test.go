@@ -72,8 +72,8 @@ func TestOnlyWhatIsCalledIsDialled(t *testing.T) {
 	if g.InterceptPeerDial("p") || g.InterceptAddrDial("p", here) {
 		t.Error("dialled without a call")
 	}
-	done := g.calling("p", here)
-	again := g.calling("p", here)
+	done := g.calling(call{id: "p", addr: here})
+	again := g.calling(call{id: "p", addr: here})
 	if !g.InterceptPeerDial("p") || !g.InterceptAddrDial("p", here) || g.InterceptAddrDial("p", there) || g.InterceptPeerDial("q") {
 		t.Error("more, or less, is dialled than was called")
 	}
@@ -85,7 +85,7 @@ func TestOnlyWhatIsCalledIsDialled(t *testing.T) {
 	if g.InterceptPeerDial("p") || len(g.calls) != 0 {
 		t.Error("a call never ends")
 	}
-	defer g.calling("p", ma.StringCast("/dns4/example.org/tcp/1"))()
+	defer g.calling(call{id: "p", addr: ma.StringCast("/dns4/example.org/tcp/1")})()
 	if !g.InterceptAddrDial("p", here) {
 		t.Error("nobody answers behind a name")
 	}

@@ -299,15 +299,7 @@ func (n *Network) reach(ctx context.Context, t target) (id peer.ID, err error) {
 	if id == n.host.ID() {
 		return id, fmt.Errorf("%s is this node itself", t.addr)
 	}
-	if t.page == "" && !n.gate.keeps(id) {
-		n.gate.keep(id, true)
-		defer func() {
-			if err != nil {
-				n.gate.keep(id, false)
-			}
-		}()
-	}
-	defer n.gate.calling(id, t.addr)()
+	defer n.gate.calling(call{id, t.addr, t.page == ""})()
 	// Without force libp2p's own back-off, of up to five minutes, is in the way.
 	err = n.host.Connect(network.WithForceDirectDial(ctx, "redial"), peer.AddrInfo{ID: id, Addrs: []ma.Multiaddr{t.addr}})
 	if err != nil && !t.named {
@@ -315,6 +307,9 @@ func (n *Network) reach(ctx context.Context, t target) (id peer.ID, err error) {
 	}
 	if err != nil {
 		return id, fmt.Errorf("%s %w: %w", t.addr, ErrUnreached, err)
+	}
+	if t.page == "" {
+		n.gate.keep(id, true) // before the call ends, or it could lose its place to another
 	}
 	return id, nil
 }

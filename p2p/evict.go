@@ -46,14 +46,25 @@ func area(addr ma.Multiaddr) string {
 // callerFrom is the area from which p dialled us; empty if we chose it, or it was
 // asked for by name.
 func (n *Network) callerFrom(p peer.ID) string {
-	cs := n.host.Network().ConnsToPeer(p)
+	conns := n.host.Network().ConnsToPeer(p)
 	switch {
-	case len(cs) == 0:
+	case len(conns) == 0:
 		return "nowhere"
-	case cs[0].Stat().Direction == network.DirOutbound || n.gate.keeps(p):
+	case n.gate.keeps(p) || chosen(conns) != nil:
 		return ""
 	}
-	return area(cs[0].RemoteMultiaddr())
+	return area(conns[0].RemoteMultiaddr())
+}
+
+// chosen is the connection among a peer's that we dialled, nil if there is none. It
+// may be any of them: both can dial at a time.
+func chosen(conns []network.Conn) network.Conn {
+	for _, c := range conns {
+		if c.Stat().Direction == network.DirOutbound {
+			return c
+		}
+	}
+	return nil
 }
 
 // Chose tells whether it was we who dialled a connected peer, or somebody asked for
@@ -66,8 +77,8 @@ func (r *roster) callers(wanted func(peer.ID) bool, ping func(peer.ID) time.Dura
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for p, m := range r.members {
-		if c := m.conns[0]; m.placed && c.Stat().Direction == network.DirInbound && !wanted(p) {
-			all = append(all, caller{p, area(c.RemoteMultiaddr()), m.since, ping(p), m.block, m.tx})
+		if m.placed && chosen(m.conns) == nil && !wanted(p) {
+			all = append(all, caller{p, area(m.conns[0].RemoteMultiaddr()), m.since, ping(p), m.block, m.tx})
 		}
 	}
 	return all
@@ -111,9 +122,10 @@ func (d *door) expendable(all []caller) []caller {
 	return rest
 }
 
-// worst is the youngest in the area with most of them.
-func worst(of []caller) (w caller) {
-	n := crowds(of)
+// worst is the youngest of those in the most crowded area. How crowded each is, those
+// who are spared count as well: or a range that has few of the others could hardly be
+// told from one that has one peer.
+func worst(of []caller, n map[string]int) (w caller) {
 	for _, c := range of {
 		if w.id == "" || cmp.Or(cmp.Compare(n[c.area], n[w.area]), c.since.Compare(w.since), cmp.Compare(c.id, w.id)) > 0 {
 			w = c
@@ -134,8 +146,8 @@ func crowds(of []caller) map[string]int {
 // not do, or was done too often. Looking alone takes nothing. It expects Mutex to
 // be held.
 func (d *door) yields(all []caller, from string, look bool) peer.ID {
-	w := worst(d.expendable(all))
 	n := crowds(all)
+	w := worst(d.expendable(all), n)
 	gain := n[w.area] - n[from] - 1 // below 0 our peers would lie closer together
 	if w.id == "" || gain < 0 {
 		return ""
@@ -208,7 +220,8 @@ func (n *Network) makeRoom() peer.ID {
 		return ""
 	}
 	all := n.callers()
-	return cmp.Or(worst(n.door.expendable(all)).id, worst(all).id)
+	crowded := crowds(all)
+	return cmp.Or(worst(n.door.expendable(all), crowded).id, worst(all, crowded).id)
 }
 
 // giveUp cuts whoever lost its place.

@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 // hall is the places for those who dial us, without a network.
@@ -93,6 +94,54 @@ func TestFewRangesKeepNobodyOut(t *testing.T) {
 	}
 }
 
+// Many small ranges keep hardly anybody out: where two of each are here, a newcomer from
+// another range takes the place of one of them. The limit is as many ranges as places.
+func TestManyRangesKeepFewOut(t *testing.T) {
+	h := newHall(56)
+	for i := range 400 {
+		brought := time.Unix(int64(i+1), 0)
+		h.knock(caller{id: peer.ID(fmt.Sprint("hostile ", i)), area: fmt.Sprintf("11.%d.0.0/16", i%28), ping: time.Millisecond, block: brought, tx: brought})
+	}
+	in := 0
+	for i := range 30 {
+		if h.knock(caller{id: peer.ID(fmt.Sprint("honest ", i)), area: fmt.Sprintf("20.%d.0.0/16", i)}) {
+			in++
+		}
+	}
+	if in < 20 {
+		t.Errorf("two of each range are here, and only %d of 30 newcomers from others get in", in)
+	}
+}
+
+// oneWay is a connection that goes one way, at an address.
+type oneWay struct {
+	network.Conn
+	dir  network.Direction
+	from string
+}
+
+func (w *oneWay) RemotePeer() peer.ID           { return "p" }
+func (w *oneWay) RemoteMultiaddr() ma.Multiaddr { return multiaddr(w.from) }
+func (w *oneWay) Stat() (s network.ConnStats)   { s.Direction = w.dir; return s }
+
+// Whom we dialled we chose, although his own call was here first.
+func TestBothDialled(t *testing.T) {
+	r, nobody := newRoster(0), func(peer.ID) bool { return false }
+	ping := func(peer.ID) time.Duration { return 0 }
+	r.opened(&oneWay{dir: network.DirInbound, from: "203.0.113.7"}, true)
+	if got, all := r.tally(nobody), r.callers(nobody, ping); got.inbound != 1 || len(all) != 1 {
+		t.Errorf("one called: %+v, %v", got, all)
+	}
+	r.opened(&oneWay{dir: network.DirOutbound, from: "198.51.100.7"}, true)
+	got, all := r.tally(nobody), r.callers(nobody, ping)
+	if got.inbound != 0 || !slices.Equal(got.spans, []string{"198.51.0.0/16"}) || len(all) != 0 {
+		t.Errorf("we called as well: %+v, %v", got, all)
+	}
+	if c := chosen(r.members["p"].conns); c == nil || c.Stat().Direction != network.DirOutbound {
+		t.Errorf("we chose it by %v", c)
+	}
+}
+
 // Where everybody lies apart already, newcomers take few places, and none of those
 // who are here longest.
 func TestNewcomersTakeFewPlacesOfOthers(t *testing.T) {
@@ -127,7 +176,7 @@ func TestWhoIsSpared(t *testing.T) {
 			t.Errorf("%s is not spared", c.id)
 		}
 	}
-	if len(rest) < 10 || worst(rest).id == "" {
+	if len(rest) < 10 || worst(rest, crowds(rest)).id == "" {
 		t.Errorf("only %d are not spared", len(rest))
 	}
 	for n := range 4 {
@@ -135,7 +184,7 @@ func TestWhoIsSpared(t *testing.T) {
 			t.Errorf("of %d, %d", n, len(got))
 		}
 	}
-	if w := worst(nil); w.id != "" {
+	if w := worst(nil, nil); w.id != "" {
 		t.Errorf("of nobody %q goes", w.id)
 	}
 }

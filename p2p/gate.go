@@ -45,8 +45,9 @@ type rest struct {
 
 // call is an address that we dial, and whom we want to reach there.
 type call struct {
-	id   peer.ID
-	addr ma.Multiaddr
+	id    peer.ID
+	addr  ma.Multiaddr
+	named bool // somebody asked for it: whom we reach finds room
 }
 
 func newGate() *gate {
@@ -118,12 +119,12 @@ func (g *gate) sendAway(p peer.ID, r rest) (fresh bool) {
 
 // calling lets us dial an address until done is called: libp2p asks other peers
 // where somebody is, believes them, and would dial whatever they say.
-func (g *gate) calling(id peer.ID, addr ma.Multiaddr) (done func()) {
-	one := call{id, addr}
+func (g *gate) calling(one call) (done func()) {
 	g.change(func() { g.calls = append(g.calls, one) })
+	same := func(c call) bool { return c.id == one.id && c.named == one.named && c.addr.Equal(one.addr) }
 	return func() {
 		g.change(func() {
-			i := slices.IndexFunc(g.calls, func(c call) bool { return c.id == id && c.addr.Equal(addr) })
+			i := slices.IndexFunc(g.calls, same)
 			g.calls = slices.Delete(g.calls, i, i+1)
 		})
 	}
@@ -148,7 +149,7 @@ func (g *gate) called(p peer.ID, at ma.Multiaddr) error {
 func (g *gate) keeps(p peer.ID) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.kept[p]
+	return g.kept[p] || slices.ContainsFunc(g.calls, func(c call) bool { return c.named && c.id == p })
 }
 
 func (g *gate) setActive(on bool) { g.change(func() { g.off = !on }) }

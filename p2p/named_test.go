@@ -1,14 +1,18 @@
 package p2p
 
 import (
+	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 // A peer that a person asked for is cut off when it breaks the rules, told of, and
@@ -80,6 +84,51 @@ func TestNamedPeersAndBannedAddresses(t *testing.T) {
 	}
 	if err := g.welcome("named", addr); !errors.Is(err, ErrBanned) {
 		t.Errorf("a person banned its range: %v", err)
+	}
+}
+
+// A peer that is being dialled by name finds room; when that fails, it keeps what it
+// was given meanwhile, and nothing else.
+func TestFailedCallTakesNothingBack(t *testing.T) {
+	a := begin(t, eager())
+	deaf, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer deaf.Close()
+	addr, err := manet.FromNetAddr(deaf.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, given := range []bool{false, true} {
+		p, err := peer.IDFromPrivateKey(newKey(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		failed := make(chan error)
+		go func() {
+			_, err := a.reach(ctx, target{addr: addr, id: p})
+			failed <- err
+		}()
+		c, err := deaf.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !a.gate.keeps(p) {
+			t.Error("who is being called finds no room")
+		}
+		if given {
+			a.gate.keep(p, true) // as somebody names it
+		}
+		cancel()
+		if err := next(t, failed); err == nil {
+			t.Error("a listener that says nothing was reached")
+		}
+		_ = c.Close()
+		if a.gate.keeps(p) != given {
+			t.Errorf("named meanwhile: %v, and kept: %v", given, !given)
+		}
 	}
 }
 

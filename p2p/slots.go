@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
@@ -49,12 +48,12 @@ func (r *roster) tally(wanted func(peer.ID) bool) (t tally) {
 			continue
 		}
 		t.all++
-		switch {
+		switch c := chosen(m.conns); {
 		case wanted(p):
-		case m.conns[0].Stat().Direction == network.DirInbound:
+		case c == nil:
 			t.inbound++
 		default:
-			t.spans = append(t.spans, span(m.conns[0].RemoteMultiaddr()))
+			t.spans = append(t.spans, span(c.RemoteMultiaddr()))
 		}
 	}
 	return t
