@@ -33,6 +33,7 @@ func (n *Node) Block(now chain.Time, from Peer, bs ...chain.CheckedBlock) (Outco
 			return out, err
 		}
 		n.thank(now, from, e)
+		n.weigh(b.Size())
 		if err := n.keep(now, e, b, &out); err != nil {
 			return out, err
 		}
@@ -247,7 +248,7 @@ func (n *Node) fill(now chain.Time, e *entry, a arrival, out *Outcome) error {
 	if len(expect) == 0 {
 		return n.filled(now, e, part, out)
 	}
-	if e.asked != 0 || len(n.flight) >= maxInFlight {
+	if e.asked != 0 || len(n.flight) >= n.mayFly() {
 		return nil // the whole block is asked for, or will be
 	}
 	n.partial[e.id()] = part

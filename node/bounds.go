@@ -9,9 +9,10 @@ const (
 	maxAhead     = 1 << 15  // heights that headers of a heavier branch run ahead of its bodies
 	maxInHand    = 64 << 20 // bytes of bodies that wait for an earlier one
 	maxSide      = 1 << 30  // bytes of bodies off the best chain, stored since the start
-	maxInFlight  = 128      // bodies asked for
+	maxInFlight  = 256      // bodies asked for, however small they are
 	severalTries = 3        // for the first body of a path before those behind it wait for it
-	maxAPeer     = 64       // bodies asked of one peer
+	maxAPeer     = 256      // of them of one peer
+	fewBodies    = 16       // in a request, however large they are
 	maxClaims    = 256      // peers whose tip is remembered
 	maxReorgs    = 256      // reorganisations remembered
 	maxFates     = 10_000   // transactions that those undid

@@ -83,7 +83,7 @@ func (n *Node) plan(target *entry) (*plan, error) {
 	if n.ruledOut(fork, p.applied) {
 		return nil, nil
 	}
-	v := chain.Overlay{Expect: min(len(p.undone)+len(p.applied), MaxBodies)} // usually the blocks of an answer
+	v := chain.Overlay{Expect: min(len(p.undone)+len(p.applied), fewBodies)} // usually the blocks of an answer
 	if err := n.planUndo(p, &v); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ const (
 	MaxClaims   = maxClaims
 	MaxInFlight = maxInFlight
 	MaxAPeer    = maxAPeer
+	FewBodies   = fewBodies
 	MaxAhead    = maxAhead
 	BodyWait    = bodyWait
 
@@ -38,6 +39,9 @@ func (n *Node) HalfFilled() int { return len(n.partial) }
 
 // Loose counts transactions whose coin is unknown.
 func (n *Node) Loose() int { return len(n.loose) }
+
+// Run is how many bodies go into one request.
+func (n *Node) Run() int { return n.run() }
 
 // Flying counts bodies asked for.
 func (n *Node) Flying() int { return len(n.flight) }

@@ -148,7 +148,7 @@ func (n *Node) explore(now chain.Time, out *Outcome) error {
 // heavier branches, and then those of branches beside ours. These will not be
 // followed, but what they confirm that ours rules out can be told.
 func (n *Node) fetch(now chain.Time, out *Outcome) error {
-	if len(n.flight) >= maxInFlight {
+	if len(n.flight) >= n.mayFly() {
 		return nil
 	}
 	for _, head := range n.wantedHeads() {
@@ -166,9 +166,9 @@ func (n *Node) fetchPath(now chain.Time, path []*entry, out *Outcome) {
 		n.relieve(now, path[0])
 	}
 	var t turn
-	for i, e := range path[:min(len(path), ahead(path))] {
-		soon := n.tree.bytes + (len(n.flight)+1)*n.p.MaxBlock
-		if len(n.flight) >= maxInFlight || i > 0 && soon > n.hand {
+	for i, e := range path[:min(len(path), n.ahead(path))] {
+		soon := n.tree.bytes + (len(n.flight)+1)*n.usual
+		if len(n.flight) >= n.mayFly() || i > 0 && soon > n.hand {
 			return
 		}
 		e.wanted = true
@@ -177,7 +177,7 @@ func (n *Node) fetchPath(now chain.Time, path []*entry, out *Outcome) {
 		}
 		if p := n.server(e, &t); p != nil {
 			n.fly(now, e, p.name)
-			out.Ask = askBody(out.Ask, p.name, e.id())
+			out.Ask = askBody(out.Ask, p.name, e.id(), n.run())
 		}
 	}
 }
@@ -185,17 +185,17 @@ func (n *Node) fetchPath(now chain.Time, path []*entry, out *Outcome) {
 // ahead is how far along a path bodies are asked for. Behind one that several tries
 // did not bring others are of no use yet: a heavy chain of headers without bodies
 // must not cost us requests for all of its blocks, again and again.
-func ahead(path []*entry) int {
+func (n *Node) ahead(path []*entry) int {
 	if len(path) > 0 && path[0].tries > severalTries {
 		return 1
 	}
-	return maxInFlight
+	return n.mayFly()
 }
 
 // askBody puts the id into the last request if it goes to the same peer and has
 // room.
-func askBody(asks []Ask, from Peer, id chain.Hash) []Ask {
-	if k := len(asks) - 1; k >= 0 && asks[k].From == from && asks[k].Request.Want == WantBodies && len(asks[k].Request.IDs) < MaxBodies {
+func askBody(asks []Ask, from Peer, id chain.Hash, run int) []Ask {
+	if k := len(asks) - 1; k >= 0 && asks[k].From == from && asks[k].Request.Want == WantBodies && len(asks[k].Request.IDs) < run {
 		asks[k].Request.IDs = append(asks[k].Request.IDs, id)
 		return asks
 	}
@@ -357,7 +357,7 @@ func (n *Node) miss(now chain.Time, from Peer, e *entry, w Want, out *Outcome) {
 	n.shrink(from)
 	if w == WantTxs && from != Self {
 		n.fly(now, e, from)
-		out.Ask = askBody(out.Ask, from, e.id())
+		out.Ask = askBody(out.Ask, from, e.id(), n.run())
 		return
 	}
 	e.tries++

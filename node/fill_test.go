@@ -256,8 +256,11 @@ func TestBodiesComeFromSeveralPeers(t *testing.T) {
 		s.meet(p, "a300")
 	}
 	s.done(s.n.Headers(s.now, "a", s.headers(names...)))
+	if n := s.n.Run(); n != node.FewBodies {
+		t.Errorf("%d bodies that may be large go into a request", n)
+	}
 	for _, p := range []node.Peer{"a", "b", "c"} {
-		if got := len(s.asked(node.WantBodies)[p]); got != node.MaxBodies {
+		if got := len(s.asked(node.WantBodies)[p]); got != node.FewBodies {
 			t.Errorf("%d bodies asked of %s", got, p)
 		}
 	}
@@ -274,6 +277,9 @@ func TestBodiesComeFromSeveralPeers(t *testing.T) {
 				t.Errorf("%d bodies in one request", len(a.Request.IDs))
 			}
 		}
+	}
+	if n := s.n.Run(); n != node.MaxBodies {
+		t.Errorf("%d small bodies go into a request", n)
 	}
 }
 

@@ -43,6 +43,7 @@ type Node struct {
 	loose   []looseTx               // transactions whose coin is unknown
 	paths   map[chain.Hash][]*entry // what heads still miss, oldest first; the beginning of it
 	flight  map[chain.Hash]*entry   // bodies asked for
+	usual   int                     // bytes of a body, going by those that came lately
 	side    int                     // bytes of bodies off the best chain
 	low     uint64                  // height below which memory was thinned out
 	most    int                     // entries in memory, at the most
@@ -74,7 +75,7 @@ func New(now chain.Time, cfg Config) (*Node, error) {
 		return nil, fmt.Errorf("read the tip: %w", err)
 	}
 	n := &Node{
-		p: cfg.Params, cfg: cfg, tree: newTree(cfg.Store, recent), pool: mempool.New(cfg.Pool), most: maxEntries, hand: maxInHand,
+		p: cfg.Params, cfg: cfg, tree: newTree(cfg.Store, recent), pool: mempool.New(cfg.Pool), most: maxEntries, hand: maxInHand, usual: cfg.Params.MaxBlock,
 		partial: map[chain.Hash]*partial{}, paths: map[chain.Hash][]*entry{}, flight: map[chain.Hash]*entry{},
 		peers: map[Peer]*peer{}, candidates: map[chain.Hash]*entry{}, ruled: map[chain.Hash]bool{},
 	}

@@ -10,7 +10,7 @@ import (
 // with each that comes, and shrinks with each that does not: who is fast is asked
 // for more, because its bodies leave room for others sooner and sooner.
 const (
-	firstShare = MaxBodies
+	firstShare = fewBodies
 	patience   = 2_000 // milliseconds that others wait for the first body missing, at the least
 	guess      = 2_500 // milliseconds that a body takes from a peer that has sent none yet
 )
@@ -23,6 +23,20 @@ func (p *peer) serves(e *entry) bool {
 
 // freer tells whether p would use less of its share than q, with one body more.
 func (p *peer) freer(q *peer) bool { return (p.load+1)*q.share < (q.load+1)*p.share }
+
+// answerBytes is how much a request for bodies should bring: enough to be worth a
+// trip and a write to the disk, and little enough that several are on their way.
+const answerBytes = 1 << 20
+
+// run is how many bodies go into one request: as many as are about answerBytes,
+// going by those that came lately.
+func (n *Node) run() int { return max(fewBodies, min(answerBytes/n.usual, MaxBodies)) }
+
+// mayFly is how many bodies may be asked for at a time.
+func (n *Node) mayFly() int { return maxInFlight / MaxBodies * n.run() }
+
+// weigh notes how large a body was.
+func (n *Node) weigh(size int) { n.usual = max(1, (7*n.usual+size)/8) }
 
 // A turn is a run of bodies, one behind the other, that go into one request.
 type turn struct {
@@ -51,7 +65,7 @@ func (n *Node) server(e *entry, t *turn) *peer {
 			best = p
 		}
 	}
-	*t = turn{best, MaxBodies - 1}
+	*t = turn{best, n.run() - 1}
 	return best
 }
 
@@ -61,7 +75,7 @@ func (n *Node) thank(now chain.Time, from Peer, e *entry) {
 	if p == nil || e.asked == 0 || e.server != from {
 		return
 	}
-	p.share = min(p.share+1, maxAPeer)
+	p.share = min(p.share+1, maxAPeer/MaxBodies*n.run())
 	took := now - e.asked
 	if p.took == 0 {
 		p.took = max(took, 1)

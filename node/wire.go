@@ -25,7 +25,7 @@ const (
 const (
 	MaxLocator   = 64
 	MaxHeaders   = 2000
-	MaxBodies    = 16
+	MaxBodies    = 64
 	MaxBodyBytes = 4 << 20 // of an answer to WantBodies, but for its last block
 	MaxPoolIDs   = 5000
 	MaxPoolTxs   = 1000
