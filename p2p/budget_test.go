@@ -202,13 +202,13 @@ func TestCrowdIsRationed(t *testing.T) {
 	a, caller, chosen := begin(t, cfg), begin(t, dev()), begin(t, dev())
 	link(t, caller, a)
 	link(t, a, chosen)
+	a.crowd.SetLimit(rate.Limit(1)) // what is taken does not come back meanwhile
 	if _, err := caller.Ask(t.Context(), a.ID(), node.Request{Want: node.WantPool}); err != nil {
 		t.Fatal(err)
 	}
 	if n := a.crowd.Tokens(); n > crowdBurst-400 {
 		t.Errorf("%v of %d are left after a request", n, crowdBurst)
 	}
-	a.crowd.SetLimit(rate.Limit(1))
 	for a.crowd.AllowN(time.Now(), 100) { // the others
 	}
 	if _, err := caller.Ask(t.Context(), a.ID(), node.Request{Want: node.WantPool}); err == nil {
