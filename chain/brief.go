@@ -28,7 +28,11 @@ func short(block, tx Hash, width int) uint64 {
 
 // Brief is an announcement for whoever holds the transactions already. It proves
 // nothing but its header's work: only the ids that it stands for agree with the
-// merkle root.
+// merkle root. No two of its names are equal.
+//
+// A block can have several: whoever makes one chooses the width by its own pool. Each
+// is passed on for itself, but whoever knows the block's announcement passes on no
+// other brief of it, and looks at its header alone.
 type Brief struct {
 	Header   Header
 	Coinbase *Coinbase
@@ -38,14 +42,18 @@ type Brief struct {
 
 // Brief shortens an announcement for nodes that hold so many transactions, the
 // block's among them: its ids are so long that no two of theirs are likely to go by
-// one name. Nodes that hold several times as many can still tell them apart by the
-// root.
+// one name, and no two of the block do. Nodes that hold several times as many can still
+// tell them apart by the root.
 func (a *Announcement) Brief(held int) *Brief {
 	width, pairs := minShort, 2*uint64(len(a.IDs))*uint64(max(held, len(a.IDs)))
 	for width < maxShort && pairs > 1<<(8*width) {
 		width++
 	}
-	return a.brief(width)
+	b := a.brief(width)
+	for b.Width < maxShort && b.repeats() {
+		b = a.brief(b.Width + 1)
+	}
+	return b
 }
 
 func (a *Announcement) brief(width int) *Brief {
@@ -60,13 +68,31 @@ func (a *Announcement) brief(width int) *Brief {
 // Of tells whether the brief is that of an announcement.
 func (b *Brief) Of(a *Announcement) bool { return bytes.Equal(a.brief(b.Width).Bytes(), b.Bytes()) }
 
-// CheckBrief checks work, and that a block can hold so many transactions.
+// repeats tells whether two transactions go by one name.
+func (b *Brief) repeats() bool {
+	names := make(map[uint64]bool, len(b.Short))
+	for _, name := range b.Short {
+		names[name] = true
+	}
+	return len(names) < len(b.Short)
+}
+
+// LargestBrief is how many bytes a brief has at most where blocks have maxBlock.
+func LargestBrief(maxBlock int) int {
+	return HeaderSize + MaxCoinbase + 1 + binary.MaxVarintLen64 + maxShort*(maxBlock/minTx)
+}
+
+// CheckBrief checks work, that a block can hold so many transactions, and that each has
+// a name of its own.
 func CheckBrief(p *Params, b *Brief) error {
 	if err := CheckHeader(p, b.Header); err != nil {
 		return err
 	}
 	if size := len(b.Short) * minTx; size > p.MaxBlock {
 		return broken(BadLength, "%d transactions of %d bytes or more, allowed %d bytes", len(b.Short), minTx, p.MaxBlock)
+	}
+	if b.repeats() {
+		return broken(Malformed, "two transactions go by one name")
 	}
 	return nil
 }
@@ -80,19 +106,15 @@ type Expansion struct {
 // Expand looks for a brief's transactions among those at hand, each given once.
 func (b *Brief) Expand(held []Hash) *Expansion {
 	block := b.Header.ID()
-	names := make(map[uint64][]Hash, len(b.Short))
-	for _, name := range b.Short {
-		names[name] = nil
-	}
-	for _, id := range held {
-		name := short(block, id, b.Width)
-		if same, wanted := names[name]; wanted {
-			names[name] = append(same, id)
-		}
+	at := make(map[uint64]int, len(b.Short))
+	for i, name := range b.Short {
+		at[name] = i
 	}
 	x := &Expansion{b: b, ids: make([][]Hash, len(b.Short))}
-	for i, name := range b.Short {
-		x.ids[i] = names[name]
+	for _, id := range held {
+		if i, wanted := at[short(block, id, b.Width)]; wanted {
+			x.ids[i] = append(x.ids[i], id)
+		}
 	}
 	return x
 }
@@ -129,21 +151,20 @@ func (x *Expansion) Announcement() *Announcement {
 			open = append(open, i)
 		}
 	}
-	if len(open) > 0 && !x.settle(leaves, open) {
+	if len(open) > 0 && !x.settle(growMerkle(leaves), open) {
 		return nil
 	}
 	return &Announcement{Header: x.b.Header, Coinbase: x.b.Coinbase, IDs: leaves[1:]}
 }
 
 // settle chooses transactions for the open positions until the root is right.
-func (x *Expansion) settle(leaves []Hash, open []int) bool {
+func (x *Expansion) settle(tree merkleTree, open []int) bool {
 	if len(open) == 0 {
-		root, _ := MerkleRoot(leaves)
-		return root == x.b.Header.Root
+		return tree.root() == x.b.Header.Root
 	}
 	for _, id := range x.ids[open[0]] {
-		leaves[1+open[0]] = id
-		if x.settle(leaves, open[1:]) {
+		tree.set(1+open[0], id)
+		if x.settle(tree, open[1:]) {
 			return true
 		}
 	}

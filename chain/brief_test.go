@@ -90,6 +90,44 @@ func TestAmbiguousBriefs(t *testing.T) {
 	}
 }
 
+// No two transactions of a brief go by one name, or the root would have to tell them
+// apart everywhere: where they would, all names are longer, and whoever repeats one is
+// refused.
+func TestBriefsRepeatNoName(t *testing.T) {
+	a := crowded(2000)
+	for {
+		short := map[uint64]bool{}
+		for _, id := range a.IDs {
+			short[name(&chain.Brief{Header: a.Header}, id)] = true
+		}
+		if len(short) < len(a.IDs) {
+			break
+		}
+		a.Header.Nonce++
+	}
+	b := a.Brief(2000)
+	if names := slices.Compact(slices.Sorted(slices.Values(b.Short))); len(names) != len(a.IDs) || b.Width != 4 {
+		t.Errorf("%d names of %d bytes for %d transactions", len(names), b.Width, len(a.IDs))
+	}
+	_, block := samples()
+	forged := block.Announce().Brief(2)
+	forged.Short[1] = forged.Short[0]
+	if err := chain.CheckBrief(chaintest.Easy(), forged); chain.KindOf(err) != chain.Malformed {
+		t.Errorf("a name that is repeated: %v", err)
+	}
+}
+
+// What gossip takes for a brief holds that of every block, and little more.
+func TestLargestBrief(t *testing.T) {
+	p := chain.Main()
+	tx, _ := samples()
+	tx.Inputs, tx.Outputs, tx.Memo = tx.Inputs[:1], tx.Outputs[:1], nil
+	b := &chain.Brief{Coinbase: &chain.Coinbase{Extra: make([]byte, 9_800)}, Width: 6, Short: make([]uint64, p.MaxBlock/len(tx.Bytes()))}
+	if n, most := len(b.Bytes()), chain.LargestBrief(p.MaxBlock); n > most || n < most-500 {
+		t.Errorf("a brief has %d bytes, allowed are %d", n, most)
+	}
+}
+
 // Nobody is kept busy by a brief of more transactions than a block can hold.
 func TestBriefOfTooMany(t *testing.T) {
 	p := chaintest.Easy()

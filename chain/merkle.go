@@ -1,5 +1,7 @@
 package chain
 
+import "slices"
+
 // nodeSize is the length in bytes of what an inner node of the tree hashes.
 const nodeSize = 64
 
@@ -31,6 +33,30 @@ func parents(level []Hash) []Hash {
 		up = append(up, pair(level[i], level[i+1]))
 	}
 	return up
+}
+
+// merkleTree keeps every level, the leaves first: another leaf costs one hash a level.
+type merkleTree struct{ levels [][]Hash }
+
+// growMerkle expects one leaf or more, and keeps them.
+func growMerkle(leaves []Hash) (t merkleTree) {
+	level := leaves
+	for ; len(level) > 1; level = parents(slices.Clone(level)) {
+		t.levels = append(t.levels, level)
+	}
+	t.levels = append(t.levels, level)
+	return t
+}
+
+func (t merkleTree) root() Hash { return t.levels[len(t.levels)-1][0] }
+
+func (t merkleTree) set(i int, leaf Hash) {
+	for _, level := range t.levels[:len(t.levels)-1] {
+		level[i] = leaf
+		leaf = pair(level[i&^1], level[min(i|1, len(level)-1)])
+		i /= 2
+	}
+	t.levels[len(t.levels)-1][0] = leaf
 }
 
 func pair(left, right Hash) Hash {
