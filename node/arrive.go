@@ -157,8 +157,33 @@ func (n *Node) known(e *entry, from Peer) error {
 	return nil
 }
 
+// Foresee tells why an announcement would not be taken, as far as its header and what
+// came before it tell; nil if nothing speaks against it. It changes nothing.
+func (n *Node) Foresee(now chain.Time, h chain.Header) error {
+	parent, e, err := n.tree.family(h)
+	switch {
+	case err != nil:
+		return err
+	case e == nil:
+		_, err = n.assess(now, parent, h, false)
+		return err
+	case e.Status != Headed || e.body != nil || e.told:
+		return ErrKnown
+	}
+	return nil
+}
+
 // judge connects h to its parent, if it is worth keeping.
 func (n *Node) judge(now chain.Time, parent *entry, h chain.Header, asked bool) (*entry, error) {
+	e, err := n.assess(now, parent, h, asked)
+	if err == nil && !n.makeRoom(e.State.Work, 1, h.Prev) {
+		return nil, ErrFull
+	}
+	return e, err
+}
+
+// assess is judge for whoever keeps nothing yet.
+func (n *Node) assess(now chain.Time, parent *entry, h chain.Header, asked bool) (*entry, error) {
 	if parent == nil {
 		return nil, ErrOrphan
 	}
@@ -176,8 +201,6 @@ func (n *Node) judge(now chain.Time, parent *entry, h chain.Header, asked bool) 
 		return nil, ErrWeak
 	case !n.arrived(now, h):
 		return nil, ErrFuture
-	case !n.makeRoom(state.Work, 1, h.Prev):
-		return nil, ErrFull
 	}
 	return e, nil
 }

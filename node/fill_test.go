@@ -3,6 +3,7 @@ package node_test
 import (
 	"errors"
 	"maps"
+	"math"
 	"slices"
 	"testing"
 
@@ -100,6 +101,46 @@ func TestWhatThePoolLacksIsAskedFor(t *testing.T) {
 	s.tip("a1")
 	s.fill("peer", "a1", txs[0], txs[2], txs[4]) // once more
 	s.verdict(node.Ignore, node.ErrKnown)
+}
+
+// Foresee knows of an announcement what Announced will say of its header, and that it
+// came before; nothing comes of asking.
+func TestAnnouncementsAreForeseen(t *testing.T) {
+	s, _ := filling(t)
+	foresee := func(name string, change func(*chain.Header)) error {
+		h := s.blocks[name].Header()
+		change(&h)
+		return s.n.Foresee(s.now, h)
+	}
+	as := func(*chain.Header) {}
+	for what, c := range map[string]struct {
+		block  string
+		change func(*chain.Header)
+		want   error
+	}{
+		"new":           {"a1", as, nil},
+		"its child":     {"a2", as, node.ErrOrphan},
+		"in the chain":  {"r3", as, node.ErrKnown},
+		"of other bits": {"a1", func(h *chain.Header) { h.Bits-- }, chain.BadBits.Err()},
+		"far ahead":     {"a1", func(h *chain.Header) { h.Time = math.MaxUint32 }, node.ErrFuture},
+	} {
+		if err := foresee(c.block, c.change); !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
+			t.Errorf("a block %s: %v, want %v", what, err, c.want)
+		}
+	}
+	had := s.n.InMemory()
+	if foresee("a1", as); s.n.InMemory() != had {
+		t.Error("looking at a header keeps it")
+	}
+	s.done(s.n.Headers(s.now, "peer", []chain.Header{s.blocks["a1"].Header()}))
+	if err := foresee("a1", as); err != nil {
+		t.Errorf("only its header is here: %v", err)
+	}
+	s.hear("peer", "a1")
+	s.verdict(node.Accept, nil)
+	if err := foresee("a1", as); !errors.Is(err, node.ErrKnown) {
+		t.Errorf("it is being filled in: %v", err)
+	}
 }
 
 func TestABadAnswerLeadsToTheWholeBlock(t *testing.T) {

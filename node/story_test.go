@@ -230,7 +230,25 @@ func (s *story) hear(from node.Peer, name string) node.Outcome {
 	if len(s.blocks[name].Txs()) == 0 {
 		s.given = append(s.given, s.blocks[name].ID())
 	}
-	return s.done(s.n.Announced(s.now, from, s.blocks[name].Announce()))
+	a := s.blocks[name].Announce()
+	foreseen := s.n.Foresee(s.now, a.Announcement().Header)
+	out := s.done(s.n.Announced(s.now, from, a))
+	s.cameAs(foreseen, out)
+	return out
+}
+
+// cameAs holds what was foreseen of an announcement against what came of it.
+func (s *story) cameAs(foreseen error, out node.Outcome) {
+	s.Helper()
+	same := errors.Is(out.Why, foreseen) || chain.KindOf(foreseen) != "" && chain.KindOf(out.Why) == chain.KindOf(foreseen)
+	if foreseen != nil && (out.Verdict == node.Accept || !same) {
+		s.Errorf("foreseen: %v; verdict %d, %v", foreseen, out.Verdict, out.Why)
+	}
+	for _, why := range []error{node.ErrKnown, node.ErrOrphan, node.ErrFuture, node.ErrWeak, chain.BadParent.Err(), chain.BadBits.Err()} {
+		if foreseen == nil && errors.Is(out.Why, why) {
+			s.Errorf("not foreseen: %v", out.Why)
+		}
+	}
 }
 
 // meet connects a peer that follows the named tip.
