@@ -76,6 +76,7 @@ type Daemon struct {
 	guests    guests
 	inquiries *p2p.Places // briefs that wait for their senders' answers
 	hearing   hearing
+	reads     chan struct{} // one entry for each brief that is held against the pool
 	gathers   gatherings
 	keep      keeper
 	herald    herald
@@ -124,6 +125,7 @@ func New(cfg Config) (*Daemon, error) {
 		cfg: cfg, p: cfg.Params, log: cfg.Logger, start: time.Now(),
 		linked: make(chan struct{}), guests: guests{here: map[node.Peer]int{}}, keep: newKeeper(), holes: holes{of: map[chain.Hash]bool{}},
 		told: rpc.NewFeed(), chronicle: newChronicle(cfg.Params), meter: newMeter(), inquiries: p2p.NewPlaces(maxInquiries, maxInquiriesEach, 0),
+		reads:   make(chan struct{}, maxReads),
 		hearing: hearing{of: map[chain.Hash]chan struct{}{}, next: make(chan struct{})}, gathers: gatherings{of: map[chain.Hash]*gathering{}},
 		news:   make(chan struct{}, 1),
 		outbox: make(chan node.Outcome, maxOutbox), loads: make(chan struct{}, maxLoads), cores: make(chan struct{}, runtime.GOMAXPROCS(0)),

@@ -20,6 +20,10 @@ const (
 
 	maxFew = 128 // transactions of a block that are asked for without their ids
 
+	maxReads         = 2   // briefs that are held against the pool at a time
+	heldPerSignature = 512 // transactions of the pool that cost as much to hold against one as verifying a signature
+	heldPerName      = 4   // of them cost as much as one name
+
 	briefLimit   = 500 * time.Millisecond // that a claim waits for its block's brief to come
 	hearingLimit = 2 * time.Second        // and for it to be judged
 )
@@ -92,6 +96,9 @@ func (d *Daemon) brief(checked chain.CheckedAnnouncement) *chain.Brief {
 // and that its sender did not name.
 var errUnexpanded = errors.New("not all transactions of the block are known here")
 
+// errBorne tells that enough was done in vain for whoever sent a brief.
+var errBorne = errors.New("too much was done in vain for its sender")
+
 // errFalseBrief tells that a sender's brief and its announcement disagree: honest
 // nodes pass on only briefs that they expanded.
 var errFalseBrief = errors.New("the brief is not that of the block")
@@ -103,36 +110,101 @@ func (d *Daemon) expand(ctx context.Context, from node.Peer, b *chain.Brief) (ch
 	if err := chain.CheckBrief(d.p, b); err != nil {
 		return none, err
 	}
-	var held []chain.Hash
-	var known bool
-	err := d.loop.look(ctx, func(chain.Time) {
-		e, ok := d.loop.node.Entry(b.Header.ID())
-		if known = ok && e.Status != node.Headed; !known {
-			held = slices.Collect(d.loop.node.Mempool().Held())
-		}
+	var r reading
+	err := d.inTurn(ctx, func() (err error) {
+		r, err = d.read(ctx, from, b)
+		return err
 	})
+	if errors.Is(err, errBorne) {
+		return none, d.followHeader(from, b)
+	}
 	if err != nil {
 		return none, err
 	}
-	if known { // before any work on its ids: their like can be made from every block that there is
-		return none, node.ErrKnown
-	}
-	x := b.Expand(held)
-	if missing := x.Missing(); len(missing) > 0 && len(missing) <= maxFew {
+	if missing := r.x.Missing(); len(missing) > 0 && len(missing) <= maxFew {
 		for i, id := range d.few(ctx, from, b.Header.ID(), missing) {
-			x.Fill(missing[i], id)
+			r.x.Fill(missing[i], id)
 		}
 	}
+	var checked chain.CheckedAnnouncement
+	err = d.inTurn(ctx, func() (err error) {
+		checked, err = d.settle(r.x)
+		return err
+	})
+	if err != nil {
+		checked, err = d.inquire(ctx, from, b)
+	}
+	if err == nil && r.fits {
+		d.net.Thank(from, r.cost)
+	}
+	return checked, err
+}
+
+// inTurn does for few briefs at a time what takes a core and memory.
+func (d *Daemon) inTurn(ctx context.Context, f func() error) error {
+	select {
+	case d.reads <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-d.reads }()
+	return f()
+}
+
+// reading is a brief as far as our pool tells what it stands for.
+type reading struct {
+	x    *chain.Expansion
+	cost int  // in signatures
+	fits bool // where its header stands we know, so that its work is what the rules ask for
+}
+
+// read looks for a brief's transactions in the pool. Before that it looks at the
+// header: of a block that is known, or breaks a rule, any number of briefs can be
+// made. Those of orphans can as well, so their sender has to bear them.
+func (d *Daemon) read(ctx context.Context, from node.Peer, b *chain.Brief) (r reading, err error) {
+	var foreseen error
+	pool := 0
+	if err := d.loop.look(ctx, func(now chain.Time) {
+		foreseen, pool = d.loop.node.Foresee(now, b.Header), d.loop.node.Mempool().Len()
+	}); err != nil {
+		return r, err
+	}
+	if foreseen != nil && !errors.Is(foreseen, node.ErrOrphan) && !errors.Is(foreseen, node.ErrFuture) {
+		return r, foreseen
+	}
+	r.fits, r.cost = foreseen == nil, 1+(pool+heldPerName*len(b.Short))/heldPerSignature
+	if !d.bears(from, r.cost) {
+		return r, errBorne
+	}
+	var held []chain.Hash
+	err = d.loop.look(ctx, func(chain.Time) { held = slices.Collect(d.loop.node.Mempool().Held()) })
+	if err != nil {
+		return r, err
+	}
+	r.x = b.Expand(held)
+	return r, nil
+}
+
+// settle makes the announcement of what was found.
+func (d *Daemon) settle(x *chain.Expansion) (chain.CheckedAnnouncement, error) {
 	if a := x.Announcement(); a != nil {
-		if checked, err := d.checkAnnouncement(a); err == nil {
-			return checked, nil
-		}
+		return d.checkAnnouncement(a)
 	}
-	return d.inquire(ctx, from, b)
+	return chain.CheckedAnnouncement{}, errUnexpanded
+}
+
+// bears tells whether to do for a peer what may be in vain.
+func (d *Daemon) bears(from node.Peer, signatures int) bool {
+	select {
+	case <-d.linked:
+		return d.net.Bear(from, signatures)
+	default:
+		return false
+	}
 }
 
 // inquire asks who sent a brief for all of the announcement. If that fails the
-// header is followed, and leads to the whole block.
+// header is followed.
 func (d *Daemon) inquire(ctx context.Context, from node.Peer, b *chain.Brief) (chain.CheckedAnnouncement, error) {
 	a, err := d.announcement(ctx, from, b.Header.ID())
 	if err == nil && a == nil {
@@ -140,12 +212,17 @@ func (d *Daemon) inquire(ctx context.Context, from node.Peer, b *chain.Brief) (c
 	}
 	if err != nil {
 		d.blameBreach(from, err)
-		return chain.CheckedAnnouncement{}, errors.Join(errUnexpanded, d.feedHeaders(from, []chain.Header{b.Header}))
+		return chain.CheckedAnnouncement{}, d.followHeader(from, b)
 	}
 	if !b.Of(a) {
 		return chain.CheckedAnnouncement{}, errFalseBrief
 	}
 	return d.checkAnnouncement(a)
+}
+
+// followHeader gives a brief up: its header alone leads to the whole block.
+func (d *Daemon) followHeader(from node.Peer, b *chain.Brief) error {
+	return errors.Join(errUnexpanded, d.feedHeaders(from, []chain.Header{b.Header}))
 }
 
 func (d *Daemon) checkAnnouncement(a *chain.Announcement) (chain.CheckedAnnouncement, error) {

@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"cairn/chain"
@@ -88,4 +89,73 @@ func TestBriefsThatCostNoQuestion(t *testing.T) {
 	if n := sender.count(node.WantAnnouncement); n != 0 {
 		t.Errorf("asked %d times", n)
 	}
+}
+
+// Briefs of one true header whose names stand for nothing cost their sender what he has,
+// and nobody else: then they are neither read nor asked about, and nobody is blamed.
+// A header that breaks a rule where it stands, and one whose announcement is here, cost
+// no question at all.
+func TestBriefsInVainAreBorne(t *testing.T) {
+	p := chain.Regtest()
+	crook, honest := &liar{}, &liar{}
+	a := begin(t, crook.between(config(t, p)))
+	c := begin(t, honest.between(config(t, p)))
+	block := chaintest.Block(p, p.GenesisState(), chaintest.Plan{Pay: chaintest.Address(1), Txs: []*chain.Tx{pay(p, 0, 1000, 1)}})
+	crook.bend(silentOn(node.WantAnnouncement, node.WantBodies, node.WantTxs))
+	honest.bend(func(_ context.Context, q node.Request, answer node.Answer) (node.Answer, error) {
+		if q.Want == node.WantAnnouncement {
+			answer.Announcement = block.Announce()
+		}
+		return answer, nil
+	})
+	b := start(t, p, a, c)
+	linked(t, 2, b)
+	forged := block.Announce().Brief(1)
+	forged.Width, forged.Short = 6, make([]uint64, 5000)
+	const sent = 200
+	for i := range sent {
+		for j := range forged.Short {
+			forged.Short[j] = uint64(i*len(forged.Short) + j)
+		}
+		if v := b.GossipBlock(t.Context(), a.self, forged); v != node.Ignore {
+			t.Fatalf("brief %d of nothing: verdict %v", i, v)
+		}
+	}
+	if n := crook.count(node.WantAnnouncement); n == 0 || n > sent/2 {
+		t.Errorf("asked about %d of %d briefs of nothing", n, sent)
+	}
+	if n := b.faults.Load(); n != 0 {
+		t.Errorf("blamed %d times", n)
+	}
+	bent := bend(p, block)
+	if v := b.GossipBlock(t.Context(), c.self, bent.Announce().Brief(1)); v != node.Reject || honest.count(node.WantAnnouncement) != 0 {
+		t.Errorf("a brief of other bits: verdict %v, asked %d times", v, honest.count(node.WantAnnouncement))
+	}
+	if v := b.GossipBlock(t.Context(), c.self, block.Announce().Brief(1)); v != node.Accept {
+		t.Errorf("the true brief, from another: verdict %v", v)
+	}
+	wider := block.Announce().Brief(1 << 40)
+	if v := b.GossipBlock(t.Context(), c.self, wider); v != node.Ignore || honest.count(node.WantAnnouncement) != 1 {
+		t.Errorf("its second brief: verdict %v, asked %d times", v, honest.count(node.WantAnnouncement))
+	}
+}
+
+// silentOn answers some questions with nothing.
+func silentOn(wants ...node.Want) func(context.Context, node.Request, node.Answer) (node.Answer, error) {
+	return func(_ context.Context, q node.Request, a node.Answer) (node.Answer, error) {
+		if slices.Contains(wants, q.Want) {
+			return node.Answer{}, errors.New("not today")
+		}
+		return a, nil
+	}
+}
+
+// bend is a block with work for bits that the rules do not ask for.
+func bend(p *chain.Params, of *chain.Block) *chain.Block {
+	bent := *of
+	bent.Header.Bits--
+	for chain.CheckHeader(p, bent.Header) != nil {
+		bent.Header.Nonce++
+	}
+	return &bent
 }

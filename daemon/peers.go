@@ -63,9 +63,10 @@ func (d *Daemon) refuse(what string, err error) node.Verdict {
 	return v
 }
 
-// refusal blames for what is false on every chain, and for nothing else.
+// refusal blames for what is false on every chain, and for nothing else: whoever has no
+// bodies yet passes on what builds on a condemned block.
 func refusal(err error) node.Verdict {
-	if chain.KindOf(err).Everywhere() || errors.Is(err, errFalseBrief) {
+	if k := chain.KindOf(err); k.Everywhere() && k != chain.BadParent || errors.Is(err, errFalseBrief) {
 		return node.Reject
 	}
 	return node.Ignore

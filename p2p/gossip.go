@@ -118,6 +118,9 @@ func (n *Network) hearTx(ctx context.Context, from peer.ID, data []byte) pubsub.
 }
 
 func (n *Network) hearBlock(ctx context.Context, from peer.ID, data []byte) pubsub.ValidationResult {
+	if len(data) > chain.LargestBrief(n.cfg.MaxBlock) { // before it takes memory
+		return pubsub.ValidationReject
+	}
 	b, err := chain.DecodeBrief(data)
 	if err != nil {
 		return pubsub.ValidationReject

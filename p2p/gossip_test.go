@@ -265,3 +265,18 @@ func TestClaimsWithoutRoomAreNotVerified(t *testing.T) {
 		t.Errorf("with room again: %v, and %d are heard", got, len(a.claims.from))
 	}
 }
+
+// What is longer than any block's brief is refused before it is read.
+func TestOverlongBriefsGoUnread(t *testing.T) {
+	a := begin(t, dev())
+	b := &chain.Brief{Coinbase: &chain.Coinbase{}, Width: 3, Short: make([]uint64, 1000)}
+	if v := a.hearBlock(t.Context(), "peer", b.Bytes()); v != pubsub.ValidationAccept {
+		t.Errorf("a short one: %v", v)
+	}
+	next(t, a.blocks)
+	b.Short = make([]uint64, chain.LargestBrief(a.cfg.MaxBlock)/3)
+	if v := a.hearBlock(t.Context(), "peer", b.Bytes()); v != pubsub.ValidationReject {
+		t.Errorf("%d names: %v", len(b.Short), v)
+	}
+	silent(t, a.blocks)
+}
