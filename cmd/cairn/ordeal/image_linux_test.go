@@ -22,13 +22,14 @@ import (
 type image struct {
 	dir, kept string          // the data folder, and where the image is
 	gone      map[string]bool // unlinked, and the folder not synced since: may come back
+	through   map[string]bool // opened so that each write is on disk when it returns (O_DSYNC)
 	syncs     int
 }
 
 const page = 4096 // bytes that a disk writes as one; a sector is an eighth
 
 func newImage(dir, kept string) *image {
-	return &image{dir: dir, kept: kept, gone: map[string]bool{}}
+	return &image{dir: dir, kept: kept, gone: map[string]bool{}, through: map[string]bool{}}
 }
 
 // hear follows a call that is about to happen.
@@ -38,6 +39,12 @@ func (m *image) hear(o op) error {
 		m.syncs++
 		return m.sync(o.path)
 	case o.name == "rename":
+		if m.through[o.path] {
+			delete(m.through, o.path)
+			if err := m.sync(o.path); err != nil {
+				return err
+			}
+		}
 		delete(m.gone, o.to)
 		err := os.Rename(filepath.Join(m.kept, o.path), filepath.Join(m.kept, o.to))
 		if errors.Is(err, fs.ErrNotExist) { // never synced: nothing may be there under the new name
@@ -47,6 +54,7 @@ func (m *image) hear(o op) error {
 	case o.name == "unlink":
 		m.gone[o.path] = true
 	case o.name == "create":
+		m.through[o.path] = o.through
 		if m.gone[o.path] {
 			delete(m.gone, o.path)
 			return m.forget(o.path)
@@ -85,6 +93,7 @@ func (m *image) sync(path string) error {
 // adopt takes the whole folder: what stands there is on disk.
 func (m *image) adopt() error {
 	clear(m.gone)
+	clear(m.through)
 	if err := os.RemoveAll(m.kept); err != nil {
 		return err
 	}
@@ -108,7 +117,7 @@ func (m *image) lose(name string, rnd *rand.Rand) error {
 	_, missing := os.Stat(now)
 	_, fresh := os.Stat(old)
 	switch mode := rnd.IntN(3); {
-	case mode == 0: // all is written
+	case mode == 0, m.through[name]: // all is written
 		return nil
 	case missing != nil: // the unlinking is lost
 		return copySparse(now, old)

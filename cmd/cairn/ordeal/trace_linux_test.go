@@ -31,6 +31,8 @@ type op struct {
 	name string // of the system call
 	path string // below the data folder; "." is the folder itself
 	to   string // of a rename
+
+	through bool // of a file that is made: each write to it is on disk when it returns
 }
 
 // fate is what becomes of a call.
@@ -242,7 +244,9 @@ func (tr *tracee) read(r *syscall.PtraceRegs) (o op, ours bool) {
 	switch r.Orig_rax {
 	case unix.SYS_MSYNC:
 		o.path = tr.mapped(r.Rdi)
-	case unix.SYS_OPENAT, unix.SYS_UNLINKAT:
+	case unix.SYS_OPENAT:
+		o.path, o.through = tr.text(r.Rsi), r.Rdx&unix.O_DSYNC != 0
+	case unix.SYS_UNLINKAT:
 		o.path = tr.text(r.Rsi)
 	case unix.SYS_UNLINK:
 		o.path = tr.text(r.Rdi)
