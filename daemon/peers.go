@@ -29,8 +29,11 @@ func (d *Daemon) GossipTx(ctx context.Context, from node.Peer, tx *chain.Tx) nod
 }
 
 // GossipBlock hears the brief of an announcement. It is passed on once it is
-// expanded.
+// expanded, which may take a question to its sender.
 func (d *Daemon) GossipBlock(ctx context.Context, from node.Peer, b *chain.Brief) node.Verdict {
+	if !d.ready() {
+		return node.Ignore
+	}
 	defer d.hearing.begin(b.Header.ID())()
 	checked, err := d.expand(ctx, from, b)
 	if err != nil {
