@@ -255,6 +255,16 @@ func (d *Daemon) goes(f func()) bool {
 	return !d.closed
 }
 
+// met tells whether the network is known: peers may speak before New knows it.
+func (d *Daemon) met() bool {
+	select {
+	case <-d.linked:
+		return true
+	default:
+		return false
+	}
+}
+
 // ready waits until we can speak to peers, and tells whether the node still runs.
 func (d *Daemon) ready() bool {
 	select {

@@ -195,12 +195,7 @@ func (d *Daemon) settle(x *chain.Expansion) (chain.CheckedAnnouncement, error) {
 
 // bears tells whether to do for a peer what may be in vain.
 func (d *Daemon) bears(from node.Peer, signatures int) bool {
-	select {
-	case <-d.linked:
-		return d.net.Bear(from, signatures)
-	default:
-		return false
-	}
+	return d.met() && d.net.Bear(from, signatures)
 }
 
 // inquire asks who sent a brief for all of the announcement. If that fails the

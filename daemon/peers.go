@@ -29,11 +29,8 @@ func (d *Daemon) GossipTx(ctx context.Context, from node.Peer, tx *chain.Tx) nod
 }
 
 // GossipBlock hears the brief of an announcement. It is passed on once it is
-// expanded, which may take a question to its sender.
+// expanded.
 func (d *Daemon) GossipBlock(ctx context.Context, from node.Peer, b *chain.Brief) node.Verdict {
-	if !d.ready() {
-		return node.Ignore
-	}
 	defer d.hearing.begin(b.Header.ID())()
 	checked, err := d.expand(ctx, from, b)
 	if err != nil {
@@ -480,7 +477,7 @@ func (d *Daemon) judge(from node.Peer, out node.Outcome) {
 
 // blame counts a fault of a peer, and returns it.
 func (d *Daemon) blame(from node.Peer, why error) error {
-	if from != node.Self {
+	if from != node.Self && d.met() {
 		d.log.Info("a peer breaks the rules", "peer", p2p.Name(from), "why", why)
 		d.net.Blame(from)
 	}
