@@ -232,8 +232,9 @@ func (d *Daemon) announcement(ctx context.Context, from node.Peer, block chain.H
 }
 
 // few fetches the few transactions that a brief names and the pool lacks or cannot
-// tell apart, which is one question where the announcement would make it two. They wait in the pool
-// for their block; a failure means nothing, for the announcement is asked for then.
+// tell apart, which is one question where the announcement would make it two. They
+// wait in the pool for their block; a failure means nothing, for the announcement is
+// asked for then.
 func (d *Daemon) few(ctx context.Context, from node.Peer, block chain.Hash, missing []uint32) (ids []chain.Hash) {
 	a, err := d.askAside(ctx, from, node.Request{Want: node.WantTxs, IDs: []chain.Hash{block}, Index: missing})
 	if err != nil {
@@ -266,12 +267,7 @@ func signatures(txs []*chain.Tx) (n int) {
 
 // askAside asks while gossip waits for the answer: nobody may make it wait much.
 func (d *Daemon) askAside(ctx context.Context, from node.Peer, q node.Request) (node.Answer, error) {
-	select {
-	case <-d.linked:
-	default:
-		return node.Answer{}, errUnexpanded
-	}
-	if !d.inquiries.Take(from) {
+	if !d.met() || !d.inquiries.Take(from) {
 		return node.Answer{}, errUnexpanded
 	}
 	defer d.inquiries.Give(from)

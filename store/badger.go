@@ -62,8 +62,9 @@ type Badger struct {
 // Open opens the store in a data folder, or begins one. It fails with a
 // *LockedError if another process holds it, a *ForeignError if the folder is
 // somebody else's, a *FormatError if a newer program wrote it, a *GenesisError if
-// it belongs to another network, and a *FullError if its disk is nearly full. A *DamageError says that what
-// was written here cannot be read; a chain that was here is never begun anew.
+// it belongs to another network, and a *FullError if its disk is nearly full. A
+// *DamageError says that what was written here cannot be read; a chain that was here
+// is never begun anew.
 func Open(c Config) (*Badger, error) {
 	if c.Params == nil || c.Dir == "" {
 		return nil, errors.New("open the store: a folder and a network are needed")
