@@ -531,7 +531,7 @@ func TestWeightOfALayer(t *testing.T) {
 		l.add(late{h + 1, s.body, s.diff})
 	}
 	taken := heap() - before
-	t.Logf("%d coins: counted %d bytes, taken %d", len(l.coins), l.weight, taken)
+	t.Logf("%d coins: counted %d bytes, taken %d", l.coins.count, l.weight, taken)
 	if l.weight < taken*2/3 || l.weight > taken*3/2 {
 		t.Errorf("%d bytes are counted, and %d taken", l.weight, taken)
 	}

@@ -72,9 +72,9 @@ func (s *stream) gather(p pair) error {
 // they are kept. What was made and spent in it never reached the disk, unless a
 // crash came between.
 func (s *stream) coins(l *layer, kind byte) error {
-	parts := 1 + len(l.coins)/pourAtOnce
+	parts := 1 + l.coins.count/pourAtOnce
 	for part := range parts {
-		for o, f := range l.coins {
+		for o, f := range l.coins.all() {
 			if f.made && f.spent != 0 && !l.again || partOf(kind, o, f)*parts>>16 != part {
 				continue
 			}

@@ -1,0 +1,64 @@
+package store
+
+import (
+	"maps"
+	"math/rand/v2"
+	"testing"
+
+	"cairn/chain"
+)
+
+// A list of fates and its clones are what maps would be, also where somebody makes ids
+// that go by one mark.
+func TestFatesAsMaps(t *testing.T) {
+	const seed = 5
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	f, twin := newFates(), map[chain.OutPoint]fate{}
+	var order []chain.OutPoint
+	for i := range 60_000 {
+		o := chain.OutPoint{Tx: number('o', i/2), Index: uint32(i % 2)}
+		if i%3 == 0 {
+			clear(o.Tx[:8])
+			o.Index = 7
+		}
+		switch r.IntN(4000) {
+		case 0, 1, 2:
+			n := r.IntN(len(order) + 1)
+			f.cut(n)
+			for _, gone := range order[n:] {
+				delete(twin, gone)
+			}
+			order = order[:n]
+		case 3:
+			old := f
+			f = old.clone()
+			sameFates(t, &old, twin)
+			old.cut(0)
+		default:
+			is := fate{value: chain.Amount(i), made: true}
+			f.push(o, is)
+			twin[o], order = is, append(order, o)
+			some := order[r.IntN(len(order))]
+			spent := twin[some]
+			spent.spent = uint64(i)
+			f.find(some).spent, twin[some] = uint64(i), spent
+		}
+	}
+	sameFates(t, &f, twin)
+	if f.find(chain.OutPoint{Tx: number('n', 1)}) != nil {
+		t.Error("knows what nobody told")
+	}
+}
+
+func sameFates(t *testing.T, f *fates, want map[chain.OutPoint]fate) {
+	t.Helper()
+	if got := maps.Collect(f.all()); !maps.Equal(got, want) || f.count != len(want) {
+		t.Fatalf("lists %d fates and counts %d, want %d", len(got), f.count, len(want))
+	}
+	for o, is := range want {
+		if got := f.find(o); got == nil || *got != is {
+			t.Fatalf("%v: %v, want %v", o, got, is)
+		}
+	}
+}
