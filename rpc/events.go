@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,8 +21,9 @@ const (
 	eventsPath  = "/events"
 	maxWatchers = 1024
 	maxTold     = 10_000   // events kept to resume from
-	maxToldSize = 8 << 20  // bytes of them
+	maxToldSize = 8 << 20  // bytes of them, about
 	oneWrite    = 64 << 10 // bytes of events written at once, before the last of them
+	maxPart     = 1024     // events looked at for it
 	takeTimeout = 10 * time.Second
 	heartbeat   = 15 * time.Second
 )
@@ -97,17 +99,18 @@ type GapEvent struct {
 
 const gapText = "these events are not kept any more: read the chain and the pool again"
 
-// Feed keeps the latest events, each encoded once for all watchers. Nobody who
-// tells waits for anybody who listens.
+// Feed keeps the latest events. Each is encoded when the first watcher comes to it,
+// once for all of them, and not at all if nobody does. Nobody who tells waits for
+// anybody who listens.
 type Feed struct {
 	life string        // differs for each start of a node: numbers of another life say nothing
 	beat time.Duration // between signs of life
 	take time.Duration // a watcher has to read
 
 	mu    sync.Mutex
-	told  [][]byte // guarded by mu; the latest, oldest first
-	bytes int      // guarded by mu; of told
-	next  uint64   // guarded by mu; the number of the next event
+	told  []*told // guarded by mu; the latest, oldest first
+	bytes int     // guarded by mu; of told, about
+	next  uint64  // guarded by mu; the number of the next event
 	more  chan struct{}
 }
 
@@ -116,10 +119,52 @@ func NewFeed() *Feed {
 	return &Feed{life: strings.ToLower(rand.Text()[:10]), beat: heartbeat, take: takeTimeout, more: make(chan struct{})}
 }
 
-// Event is one of the names, and a value of the type that goes with it.
+// Event is one of the names, and a value of the type that goes with it. Who tells it
+// gives it away: nothing that it points to may change any more.
 type Event struct {
 	Name  string
 	Value any
+}
+
+// told is an event that may be encoded.
+type told struct {
+	number uint64
+	size   int // bytes of it, about
+
+	once  sync.Once
+	event Event // until it is encoded
+	text  []byte
+}
+
+// encoded is what a watcher reads.
+func (t *told) encoded(life string) []byte {
+	t.once.Do(func() {
+		raw, err := json.Marshal(t.event.Value)
+		if err != nil {
+			panic(err) // every event is a value of ours
+		}
+		t.text = fmt.Appendf(nil, "id: %s-%d\nevent: %s\ndata: %s\n\n", life, t.number, t.event.Name, raw)
+		t.event = Event{}
+	})
+	return t.text
+}
+
+// size is about how many bytes an event takes, encoded or not: nearly all are alike.
+func (e Event) size() int {
+	const usual, id, fate = 400, 70, 400
+	switch v := e.Value.(type) {
+	case ReorgEvent:
+		n := usual + id*(len(v.Undone)+len(v.Applied))
+		for _, f := range v.Txs {
+			n += fate + len(f.Why)
+		}
+		return n
+	case GapEvent:
+		return usual + len(v.Why)
+	case TipEvent:
+		return usual + len(v.Peer)
+	}
+	return usual
 }
 
 // Tell adds events.
@@ -127,22 +172,15 @@ func (f *Feed) Tell(events ...Event) {
 	if len(events) == 0 {
 		return
 	}
-	tails := make([][]byte, len(events))
-	for i, e := range events {
-		raw, err := json.Marshal(e.Value)
-		if err != nil {
-			panic(err) // every event is a value of ours
-		}
-		tails[i] = fmt.Appendf(nil, "event: %s\ndata: %s\n\n", e.Name, raw)
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, tail := range tails {
-		e := append(fmt.Appendf(nil, "id: %s-%d\n", f.life, f.next), tail...)
-		f.told, f.bytes, f.next = append(f.told, e), f.bytes+len(e), f.next+1
+	for _, e := range events {
+		t := &told{number: f.next, size: e.size(), event: e}
+		f.told, f.bytes, f.next = append(f.told, t), f.bytes+t.size, f.next+1
 	}
 	for len(f.told) > maxTold || f.bytes > maxToldSize {
-		f.bytes -= len(f.told[0])
+		f.bytes -= f.told[0].size
+		f.told[0] = nil
 		f.told = f.told[1:]
 	}
 	close(f.more)
@@ -152,17 +190,32 @@ func (f *Feed) Tell(events ...Event) {
 // since returns what to write to a watcher that waits for event number seq, and
 // the number it waits for then. more is closed when there is more to come.
 func (f *Feed) since(seq uint64) (out []byte, next uint64, more <-chan struct{}) {
+	list, gap, next, more := f.from(seq)
+	if gap != nil {
+		return gap, next, more
+	}
+	next = seq
+	for _, t := range list {
+		if len(out) >= oneWrite {
+			break
+		}
+		out, next = append(out, t.encoded(f.life)...), next+1
+	}
+	return out, next, more
+}
+
+// from returns the events from number seq on, not more than one write holds by far;
+// or, if they are not kept, what tells of the gap and the number behind it.
+func (f *Feed) from(seq uint64) (list []*told, gap []byte, next uint64, more <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	first := f.next - uint64(len(f.told))
 	if seq < first || seq > f.next {
 		raw, _ := json.Marshal(GapEvent{gapText}) // a text can always be encoded
-		return fmt.Appendf(nil, "id: %s\nevent: %s\ndata: %s\n\n", f.last(), EventGap, raw), f.next, f.more
+		return nil, fmt.Appendf(nil, "id: %s\nevent: %s\ndata: %s\n\n", f.last(), EventGap, raw), f.next, f.more
 	}
-	for next = seq; next < f.next && len(out) < oneWrite; next++ {
-		out = append(out, f.told[next-first]...)
-	}
-	return out, next, f.more
+	list = f.told[seq-first:]
+	return slices.Clone(list[:min(len(list), maxPart)]), nil, f.next, f.more
 }
 
 // last is the id of the latest event; the first number of a life is 0, and what

@@ -11,8 +11,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"cairn/chain"
 )
 
 // serveEvents starts a server that tells of a feed.
@@ -205,6 +208,62 @@ func TestFeedIsBoundedInBytes(t *testing.T) {
 	}
 }
 
+// countsItself counts how often it is encoded.
+type countsItself struct{ encoded *atomic.Int64 }
+
+func (c countsItself) MarshalJSON() ([]byte, error) {
+	c.encoded.Add(1)
+	return []byte(`{"height":1}`), nil
+}
+
+// An event is encoded when somebody comes to it, and once however many do; telling
+// it costs no more.
+func TestEventsAreEncodedOnce(t *testing.T) {
+	f := NewFeed()
+	s := serveEvents(t, f)
+	var encoded atomic.Int64
+	for range 100 {
+		f.Tell(Event{EventTip, countsItself{&encoded}})
+	}
+	if n := encoded.Load(); n != 0 {
+		t.Fatalf("nobody listens, and %d were encoded", n)
+	}
+	var done sync.WaitGroup
+	for range 8 {
+		w := watch(t, s, f.life+"-59")
+		done.Go(func() {
+			for range 40 {
+				w.next()
+			}
+		})
+	}
+	done.Wait()
+	if n := encoded.Load(); n != 40 {
+		t.Errorf("the last 40 were encoded %d times", n)
+	}
+}
+
+// What is bounded before it is encoded is bounded behind it.
+func TestEventsTakeWhatTheyCount(t *testing.T) {
+	id, why := chain.Hash{255}, strings.Repeat("y", 90)
+	many := ReorgEvent{Undone: make([]chain.Hash, 500), Applied: make([]chain.Hash, 500)}
+	for range MaxFates {
+		many.Txs = append(many.Txs, TxFate{ID: id, Fate: "expired in a long word", By: &id, Block: &id, Why: why})
+	}
+	for _, e := range []Event{
+		{EventReorg, many},
+		{EventConnected, BlockEvent{ID: id, Height: 1 << 60, Prev: id, Time: 1 << 31}},
+		{EventRemoved, TxEvent{ID: id, Size: 1 << 20, Fee: 1 << 60, Reason: "expired in a long word", By: &id, Block: &id}},
+		{EventTip, TipEvent{Peer: why, ID: id, Height: 1 << 60}},
+		{EventGap, GapEvent{why}},
+	} {
+		one := told{number: 1 << 60, event: e}
+		if n := len(one.encoded("0123456789")); n > e.size() {
+			t.Errorf("%s takes %d bytes and counts as %d", e.Name, n, e.size())
+		}
+	}
+}
+
 // One watcher reads nothing: it is dropped, and the other misses nothing.
 func TestSlowWatcherIsDropped(t *testing.T) {
 	f := NewFeed()
@@ -280,5 +339,13 @@ func TestTwoHundredWatchers(t *testing.T) {
 	done.Wait()
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// BenchmarkTell is what a payment costs that nobody listens to.
+func BenchmarkTell(b *testing.B) {
+	f := NewFeed()
+	for b.Loop() {
+		f.Tell(Event{EventAccepted, TxEvent{Size: 200, Fee: 1000, Reason: "added"}})
 	}
 }
