@@ -88,7 +88,8 @@ type Daemon struct {
 	pace      pace
 	told      *rpc.Feed
 	news      chan struct{} // something may have changed: tell the watchers
-	outbox    chan node.Outcome
+	announces chan []chain.CheckedAnnouncement
+	relays    chan []chain.CheckedTx
 	loads     chan struct{}         // one entry for each answer that reads bodies
 	cores     chan struct{}         // one entry for each piece that is being checked
 	fees      chan struct{}         // the pool changed
@@ -103,7 +104,7 @@ type Daemon struct {
 
 const (
 	maxLoads  = 4   // answers that read bodies at a time: each may hold many megabytes
-	maxOutbox = 256 // outcomes whose messages wait to be published
+	maxOutbox = 256 // outcomes whose blocks wait to be published, and as many whose transactions do
 )
 
 // New starts a node: it serves peers and mines from now on, until Close.
@@ -127,8 +128,8 @@ func New(cfg Config) (*Daemon, error) {
 		told: rpc.NewFeed(), chronicle: newChronicle(cfg.Params), meter: newMeter(), inquiries: p2p.NewPlaces(maxInquiries, maxInquiriesEach, 0),
 		reads:   make(chan struct{}, maxReads),
 		hearing: hearing{of: map[chain.Hash]chan struct{}{}, next: make(chan struct{})}, gathers: gatherings{of: map[chain.Hash]*gathering{}},
-		news:   make(chan struct{}, 1),
-		outbox: make(chan node.Outcome, maxOutbox), loads: make(chan struct{}, maxLoads), cores: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		news:      make(chan struct{}, 1),
+		announces: make(chan []chain.CheckedAnnouncement, maxOutbox), relays: make(chan []chain.CheckedTx, maxOutbox), loads: make(chan struct{}, maxLoads), cores: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		fees: make(chan struct{}, 1), say: make(chan struct{}, 1),
 	}
 	disk, _ := cfg.Store.(interface{ Stats() store.Stats })
@@ -163,7 +164,7 @@ func (d *Daemon) open() (err error) {
 		return err
 	}
 	close(d.linked)
-	for _, f := range []func(){d.tick, d.tellTip, d.renewOnFees, d.publish, d.keepPool, d.proclaim} {
+	for _, f := range []func(){d.tick, d.tellTip, d.renewOnFees, d.announce, d.relay, d.keepPool, d.proclaim} {
 		d.all.Go(f)
 	}
 	if d.cfg.Mine {

@@ -58,28 +58,45 @@ func (d *Daemon) follow(out node.Outcome) {
 	if n := d.desk.put(out.Ask); n > 0 {
 		d.log.Debug("too many questions to one peer", "dropped", n)
 	}
-	if len(out.Announce)+len(out.Relay) == 0 {
-		return
-	}
-	select {
-	case d.outbox <- out:
-	default:
-		d.log.Debug("too much to publish", "blocks", len(out.Announce), "txs", len(out.Relay))
+	left := post(d.announces, out.Announce) + post(d.relays, out.Relay)
+	if left > 0 {
+		d.log.Debug("too much to publish", "blocks and txs", left)
 	}
 }
 
-// publish says what the node lets go later than it came.
-func (d *Daemon) publish() {
+// post hands a list to whoever publishes it, and counts what finds no room.
+func post[T any](to chan<- []T, list []T) (left int) {
+	if len(list) == 0 {
+		return 0
+	}
+	select {
+	case to <- list:
+		return 0
+	default:
+		return len(list)
+	}
+}
+
+// announce and relay say what the node lets go later than it came: blocks do not wait
+// for transactions, which peers may be slow to take.
+
+func (d *Daemon) announce() {
+	each(d, d.announces, func(a chain.CheckedAnnouncement) { d.logPublish(d.net.PublishBlock(d.brief(a))) })
+}
+
+func (d *Daemon) relay() {
+	each(d, d.relays, func(tx chain.CheckedTx) { d.logPublish(d.net.PublishTx(tx.Tx())) })
+}
+
+// each does something with all that comes, until the node ends.
+func each[T any](d *Daemon, from <-chan []T, do func(T)) {
 	for {
 		select {
 		case <-d.life.Done():
 			return
-		case out := <-d.outbox:
-			for _, a := range out.Announce {
-				d.logPublish(d.net.PublishBlock(d.brief(a)))
-			}
-			for _, tx := range out.Relay {
-				d.logPublish(d.net.PublishTx(tx.Tx()))
+		case list := <-from:
+			for _, one := range list {
+				do(one)
 			}
 		}
 	}

@@ -151,6 +151,11 @@ func (d *Daemon) Left(p node.Peer) {
 	_ = d.loop.do(d.life, func(now chain.Time) { d.loop.player.Left(now, p) })
 }
 
+// Missed hears that transactions of a peer were dropped.
+func (d *Daemon) Missed(p node.Peer) {
+	_ = d.loop.do(d.life, func(now chain.Time) { d.loop.node.Missed(now, p) })
+}
+
 const (
 	helloAgain   = time.Second // after a first hello that failed; doubles
 	helloLongest = time.Minute

@@ -142,6 +142,7 @@ func (bystander) Answer(context.Context, node.Peer, node.Request) (node.Answer, 
 }
 func (bystander) Joined(node.Peer) {}
 func (bystander) Left(node.Peer)   {}
+func (bystander) Missed(node.Peer) {}
 
 // bound is the least time until half and nearly all of the nodes can hold so many
 // bytes of one of them: whoever passes them on has them all, and nothing else fills

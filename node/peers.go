@@ -16,6 +16,7 @@ const (
 	maxSkew    = 1 << 42 // milliseconds that a clock may be off at the most: more is cut
 	poolSoon   = 2_000   // milliseconds from a hello to the second look at a peer's pool
 	poolEvery  = 30_000  // milliseconds between later looks
+	poolAgain  = 5_000   // milliseconds between them if what the peer passed on was dropped
 )
 
 // peer is what we know of somebody who claims a tip.
@@ -34,6 +35,7 @@ type peer struct {
 	took    chain.Time   // how long a body took lately, in milliseconds; 0 if none came
 	reached uint64       // greatest height of the headers that it sent
 	pool    chain.Time   // when to look at its pool again
+	looked  chain.Time   // when we did last
 	ends    []chain.Hash // of branches beside its own, still to be asked for
 }
 
@@ -86,7 +88,7 @@ func (n *Node) Hello(now chain.Time, from Peer, h Hello) (Outcome, error) {
 	}
 	out.Verdict, out.Why = Accept, nil
 	out.Ask = append(out.Ask, Ask{From: from, Request: Request{Want: WantPool}})
-	p.pool = now + poolSoon
+	p.pool, p.looked = now+poolSoon, now
 	return out, err
 }
 
@@ -99,10 +101,18 @@ func (n *Node) lookAtPools(now chain.Time) (asks []Ask) {
 	}
 	due := slices.DeleteFunc(n.direct(), func(p *peer) bool { return p.pool > now })
 	for _, p := range due {
-		p.pool = now + poolEvery
+		p.pool, p.looked = now+poolEvery, now
 		asks = append(asks, Ask{From: p.name, Request: Request{Want: WantPool}})
 	}
 	return asks
+}
+
+// Missed tells that transactions that a peer passed on were dropped unread. Its pool
+// is looked at sooner, when the flood is over, but not as often as a flood may come.
+func (n *Node) Missed(now chain.Time, from Peer) {
+	if p := n.peers[from]; p != nil {
+		p.pool = min(p.pool, max(now+poolSoon, p.looked+poolAgain))
+	}
 }
 
 // Left tells that a peer is no longer connected.

@@ -312,3 +312,35 @@ func TestHeadersRunAheadOfBodiesOnlySoFar(t *testing.T) {
 		t.Errorf("a tick asks %+v, %v", out.Ask, err)
 	}
 }
+
+// Whoever drowned us in transactions has his pool looked at when the flood is over, and
+// not each time that he begins anew.
+func TestAPoolIsLookedAtSoonerAfterAFlood(t *testing.T) {
+	s := tell(t, chaintest.Easy())
+	s.meet("peer", "0")
+	looks := func(seconds int, missed bool) (n int) {
+		for range seconds {
+			s.now += 1000
+			if missed {
+				s.n.Missed(s.now, "peer")
+				s.n.Missed(s.now, "stranger")
+			}
+			s.done(s.n.Tick(s.now))
+			n += len(s.asked(node.WantPool))
+		}
+		return n
+	}
+	if n := looks(10, false); n != 1 {
+		t.Fatalf("%d looks after a hello", n)
+	}
+	s.n.Missed(s.now, "peer")
+	if n := looks(1, false); n != 0 {
+		t.Errorf("%d looks during the flood", n)
+	}
+	if n := looks(4, false); n != 1 {
+		t.Errorf("%d looks soon after it", n)
+	}
+	if n := looks(60, true); n < 10 || n > 13 {
+		t.Errorf("%d looks in a minute of floods", n)
+	}
+}

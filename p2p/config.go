@@ -14,8 +14,8 @@ import (
 )
 
 // Handler is the driver: it says what to make of what peers say. Its methods are
-// called from many goroutines and may block until ctx ends, but for Joined and
-// Left: these come one at a time, in order, and return soon. None of them may
+// called from many goroutines and may block until ctx ends, but for Joined, Left and
+// Missed: these come one at a time, in order, and return soon. None of them may
 // call Close.
 type Handler interface {
 	GossipTx(ctx context.Context, from node.Peer, tx *chain.Tx) node.Verdict
@@ -29,6 +29,9 @@ type Handler interface {
 	Joined(p node.Peer)
 	// Left says that the last connection to a peer that had joined is gone.
 	Left(p node.Peer)
+	// Missed says that transactions that a peer passed on were dropped unread, for too
+	// many came at a time. Gossip does not bring them again; its pool holds them.
+	Missed(p node.Peer)
 }
 
 // Config is what a Network is made from.

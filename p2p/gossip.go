@@ -158,18 +158,19 @@ func result(v node.Verdict) pubsub.ValidationResult {
 }
 
 // PublishTx tells every peer of a transaction that was checked and accepted
-// here. With no peer it does nothing. The goroutine that owns the node must not
-// call it.
+// here. With no peer it does nothing. It waits, not for long, while too much waits to
+// be sent already. The goroutine that owns the node must not call it.
 func (n *Network) PublishTx(tx *chain.Tx) error {
+	n.topics.backlog.wait(n.ctx)
 	return n.publish(n.gossip.tx, tx.Bytes())
 }
 
-// PublishBlock tells every peer of a block, as PublishTx does.
+// PublishBlock tells every peer of a block, as PublishTx does, and never waits.
 func (n *Network) PublishBlock(b *chain.Brief) error {
 	return n.publish(n.gossip.block, b.Bytes())
 }
 
-// PublishTip tells every peer which tip we follow, as PublishTx does. The claim
+// PublishTip tells every peer which tip we follow, as PublishBlock does. The claim
 // becomes ours: it gets our name and our signature. Others ignore what comes
 // more often than once in Pace.Claim, but for one more.
 func (n *Network) PublishTip(t node.TipClaim) error {

@@ -5,7 +5,6 @@ import (
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/protocol"
 )
 
 const topics = 3
@@ -34,17 +33,13 @@ func (m meshes) Graft(p peer.ID, topic string) { m.roster.grafted(p, topic) }
 
 // The rest of pubsub.RawTracer is of no interest here.
 
-func (meshes) OnNewOutboundStream(peer.ID, protocol.ID)             {}
-func (meshes) OnClosedOutboundStream(peer.ID)                       {}
-func (meshes) Join(string)                                          {}
-func (meshes) Leave(string)                                         {}
-func (meshes) Prune(peer.ID, string)                                {}
-func (meshes) ValidateMessage(*pubsub.Message)                      {}
-func (meshes) RejectMessage(*pubsub.Message, string)                {}
-func (meshes) DuplicateMessage(*pubsub.Message)                     {}
-func (meshes) ThrottlePeer(peer.ID)                                 {}
-func (meshes) RecvRPC(*pubsub.RPC)                                  {}
-func (meshes) SendRPC(*pubsub.RPC, peer.ID)                         {}
-func (meshes) SendRPCCompleted(*pubsub.RPC, peer.ID, time.Duration) {}
-func (meshes) DropRPC(*pubsub.RPC, peer.ID)                         {}
-func (meshes) UndeliverableMessage(*pubsub.Message)                 {}
+func (meshes) Join(string)                          {}
+func (meshes) Leave(string)                         {}
+func (meshes) Prune(peer.ID, string)                {}
+func (meshes) ValidateMessage(*pubsub.Message)      {}
+func (meshes) DuplicateMessage(*pubsub.Message)     {}
+func (meshes) ThrottlePeer(peer.ID)                 {}
+func (meshes) RecvRPC(*pubsub.RPC)                  {}
+func (meshes) SendRPC(*pubsub.RPC, peer.ID)         {}
+func (meshes) DropRPC(*pubsub.RPC, peer.ID)         {}
+func (meshes) UndeliverableMessage(*pubsub.Message) {}

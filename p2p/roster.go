@@ -32,16 +32,26 @@ type member struct {
 	doubt  time.Time       // since when it seems not to; zero if nothing is known
 	meshes map[string]bool // topics in whose mesh it is
 	joined bool            // speaks, and is in all meshes or waited long enough
+	missed bool            // that we missed what it passed on is among the news
 
 	placed    bool      // it has a place, and did not lose it to another
 	block, tx time.Time // when it last brought one that was new
 }
 
-// news is one call of Joined or Left.
+// news is one call of the handler.
 type news struct {
-	peer   peer.ID
-	joined bool
+	peer peer.ID
+	what tiding
 }
+
+// tiding is what a handler hears of a peer.
+type tiding int
+
+const (
+	hasJoined tiding = iota
+	hasLeft
+	wasMissed
+)
 
 func newRoster(settle time.Duration) *roster {
 	return &roster{settle: settle, wake: make(chan struct{}, 1), members: map[peer.ID]*member{}}
@@ -116,7 +126,7 @@ func (r *roster) closed(c network.Conn) (last, joined, stranger bool) {
 	}
 	delete(r.members, p)
 	if m.joined {
-		r.tell(news{p, false})
+		r.tell(news{p, hasLeft})
 	}
 	return true, m.joined, !m.joined && !m.doubt.IsZero()
 }
@@ -185,7 +195,18 @@ func (r *roster) waited(p peer.ID, m *member) {
 func (r *roster) join(p peer.ID, m *member) {
 	if !m.joined {
 		m.joined = true
-		r.tell(news{p, true})
+		r.tell(news{p, hasJoined})
+	}
+}
+
+// missed notes that what p passed on was dropped unread. However much that was, it is
+// told of once until it is heard.
+func (r *roster) missed(p peer.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.members[p]; m != nil && m.joined && !m.missed {
+		m.missed = true
+		r.tell(news{p, wasMissed})
 	}
 }
 
@@ -206,6 +227,9 @@ func (r *roster) next() (news, bool) {
 	}
 	what := r.news[0]
 	r.news = r.news[1:]
+	if m := r.members[what.peer]; m != nil && what.what == wasMissed {
+		m.missed = false
+	}
 	return what, true
 }
 
@@ -342,12 +366,20 @@ func (n *Network) tellHandler() {
 		case <-n.roster.wake:
 		}
 		for what, ok := n.roster.next(); ok && n.ctx.Err() == nil; what, ok = n.roster.next() {
-			if what.joined {
-				n.noteReached(what.peer)
-				n.handler.Joined(node.Peer(what.peer))
-			} else {
-				n.handler.Left(node.Peer(what.peer))
-			}
+			n.tellOf(what)
 		}
+	}
+}
+
+func (n *Network) tellOf(what news) {
+	p := node.Peer(what.peer)
+	switch what.what {
+	case hasJoined:
+		n.noteReached(what.peer)
+		n.handler.Joined(p)
+	case hasLeft:
+		n.handler.Left(p)
+	case wasMissed:
+		n.handler.Missed(p)
 	}
 }

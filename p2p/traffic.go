@@ -96,17 +96,18 @@ func (n *Network) ByTopic() map[string]Traffic {
 	return maps.Clone(n.topics.bytes)
 }
 
-// traffic counts what gossip carries. It traces messages for that.
+// traffic counts what gossip carries, and what of it waits. It traces messages for that.
 type traffic struct {
 	meshes
-	short map[string]string // a topic's name to tx, block or tip
+	short   map[string]string // a topic's name to tx, block or tip
+	backlog *backlog
 
 	mu    sync.Mutex
 	bytes map[string]Traffic // guarded by mu; by short name
 }
 
 func newTraffic(r *roster, names []string) *traffic {
-	t := &traffic{meshes: meshes{r}, short: map[string]string{}, bytes: map[string]Traffic{}}
+	t := &traffic{meshes: meshes{r}, short: map[string]string{}, backlog: newBacklog(), bytes: map[string]Traffic{}}
 	for i, what := range []string{"tx", "block", "tip"} {
 		t.short[names[i]] = what
 		t.bytes[what] = Traffic{}
@@ -118,8 +119,27 @@ func newTraffic(r *roster, names []string) *traffic {
 func (t *traffic) RecvRPC(r *pubsub.RPC) { t.count(r, func(s *Traffic, n int64) { s.In += n }) }
 
 // SendRPC implements pubsub.RawTracer.
-func (t *traffic) SendRPC(r *pubsub.RPC, _ peer.ID) {
+func (t *traffic) SendRPC(r *pubsub.RPC, to peer.ID) {
+	t.backlog.grows(to)
 	t.count(r, func(s *Traffic, n int64) { s.Out += n })
+}
+
+// OnNewOutboundStream implements pubsub.RawTracer.
+func (t *traffic) OnNewOutboundStream(to peer.ID, _ protocol.ID) { t.backlog.opens(to) }
+
+// SendRPCCompleted implements pubsub.RawTracer.
+func (t *traffic) SendRPCCompleted(_ *pubsub.RPC, to peer.ID, _ time.Duration) { t.backlog.sent(to) }
+
+// OnClosedOutboundStream implements pubsub.RawTracer.
+func (t *traffic) OnClosedOutboundStream(to peer.ID) { t.backlog.ends(to) }
+
+// RejectMessage implements pubsub.RawTracer: what was not even looked at, for too much
+// came at a time, gossip will not bring again.
+func (t *traffic) RejectMessage(m *pubsub.Message, why string) {
+	unread := why == pubsub.RejectValidationThrottled || why == pubsub.RejectValidationQueueFull
+	if unread && t.short[m.GetTopic()] == "tx" {
+		t.roster.missed(m.ReceivedFrom)
+	}
 }
 
 // DeliverMessage implements pubsub.RawTracer: the first to bring what we take is of

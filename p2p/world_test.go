@@ -46,6 +46,7 @@ type ear struct {
 	blocks       chan heard[*chain.Brief]
 	tips         chan heard[node.TipClaim]
 	joined, left chan node.Peer
+	missed       chan node.Peer
 
 	mu      sync.Mutex
 	verdict func(from node.Peer, memo string) node.Verdict // guarded by mu; of transactions
@@ -59,6 +60,7 @@ func newEar() *ear {
 		tips:   make(chan heard[node.TipClaim], 256),
 		joined: make(chan node.Peer, 256),
 		left:   make(chan node.Peer, 256),
+		missed: make(chan node.Peer, 4096),
 	}
 }
 
@@ -107,6 +109,7 @@ func (e *ear) Answer(ctx context.Context, from node.Peer, q node.Request) (node.
 
 func (e *ear) Joined(p node.Peer) { e.joined <- p }
 func (e *ear) Left(p node.Peer)   { e.left <- p }
+func (e *ear) Missed(p node.Peer) { e.missed <- p }
 
 // player is a network and the ear that listens to it.
 type player struct {

@@ -1,0 +1,109 @@
+package p2p
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/marcopolo/simnet"
+)
+
+// Two thousand transactions that are published at once all arrive, over a link that
+// takes seconds for them: gossip would drop most without a word.
+func TestManyAtOnceArrive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const many = 2000
+		space := &simnet.Simnet{LatencyFunc: simnet.StaticLatency(50 * time.Millisecond)}
+		a := imagine(t, space, "/ip4/1.0.0.1/udp/8000/quic-v1")
+		b := imagine(t, space, "/ip4/1.0.0.2/udp/8000/quic-v1")
+		space.Start()
+		defer space.Close()
+		defer b.Close()
+		defer a.Close()
+		link(t, a, b)
+		go func() {
+			for i := range many {
+				if err := a.PublishTx(tx(fmt.Sprint("one of many, and of some length: ", i))); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+		come := map[string]bool{}
+		for len(come) < many {
+			come[string(next(t, b.txs).what.Memo)] = true
+		}
+	})
+}
+
+// A peer that takes nothing delays those who publish once, for a moment, and then not
+// for a while; when it takes what waits, or goes, they go on at once.
+func TestSlowPeerDelaysOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const slow, quick = peer.ID("slow"), peer.ID("quick")
+		b := newBacklog()
+		waits := func() time.Duration {
+			began := time.Now()
+			b.wait(t.Context())
+			return time.Since(began)
+		}
+		b.grows(slow) // of no stream that we know
+		for _, p := range []peer.ID{slow, quick} {
+			b.opens(p)
+			for range maxBacklog - 1 {
+				b.grows(p)
+			}
+		}
+		if d := waits(); d != 0 {
+			t.Errorf("waited %v for piles that are not high", d)
+		}
+		b.grows(slow)
+		if d := waits(); d != backlogWait {
+			t.Errorf("waited %v for a peer that takes nothing", d)
+		}
+		b.grows(slow)
+		if d := waits(); d != 0 {
+			t.Errorf("waited %v for it again", d)
+		}
+		b.grows(quick)
+		go func() {
+			time.Sleep(time.Millisecond)
+			b.sent(quick)
+		}()
+		if d := waits(); d != time.Millisecond {
+			t.Errorf("waited %v for one that takes what waits", d)
+		}
+		time.Sleep(backlogRest)
+		go func() {
+			time.Sleep(2 * time.Millisecond)
+			b.ends(slow)
+		}()
+		if d := waits(); d != 2*time.Millisecond {
+			t.Errorf("waited %v for one that goes", d)
+		}
+		ended, end := context.WithCancel(t.Context())
+		end()
+		b.grows(quick)
+		b.wait(ended)
+	})
+}
+
+// Whoever sends more than is read at a time is told of, once, so that his pool is
+// looked at.
+func TestWhatIsDroppedUnreadIsTold(t *testing.T) {
+	a, b := begin(t, dev()), begin(t, dev())
+	s := &stuck{ear: b.ear, hold: make(chan struct{})}
+	b.Network.handler = s
+	link(t, a, b)
+	silent(t, b.missed)
+	for i := range txsAtOnce + queue + 100 {
+		if err := a.PublishTx(tx(fmt.Sprint("flood ", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(t, b.missed, a.ID())
+	close(s.hold)
+	eventually(t, "b is idle again", func() bool { return s.now.Load() == 0 })
+}
