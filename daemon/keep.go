@@ -331,8 +331,8 @@ func (d *Daemon) revive(n *node.Node, self node.Peer) error {
 		d.keep.take(i, ids)
 		all = append(all, list...)
 	}
-	if len(all) == 0 {
-		return nil
+	if all, err = d.waiting(all); err != nil || len(all) == 0 {
+		return err
 	}
 	err = d.readmit(n, self, all)
 	d.log.Info("what waited before waits again", "kept", len(all), "waiting", n.Mempool().Len())
@@ -355,6 +355,29 @@ func (d *Daemon) keptValues(key string) (values [][]kept, err error) {
 		values = append(values, list)
 	}
 	return values, nil
+}
+
+// waiting are those that the best chain does not hold: nothing of the others is checked
+// again.
+func (d *Daemon) waiting(all []kept) (left []kept, err error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	s, err := d.cfg.Store.Reader()
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	for _, k := range all {
+		_, confirmed, err := confirmedAt(s, k.tx.ID())
+		if err != nil {
+			return nil, fmt.Errorf("look for what waited in the chain: %w", err)
+		}
+		if !confirmed {
+			left = append(left, k)
+		}
+	}
+	return left, nil
 }
 
 // readmit offers the node what was kept. Values are in no order, so whoever lacks

@@ -1,16 +1,22 @@
 package daemon_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"cairn/chain"
 	"cairn/chain/chaintest"
 	"cairn/daemon"
+	"cairn/node"
 	"cairn/store"
 )
 
@@ -213,5 +219,63 @@ func TestConfirmedPaymentKeepsItsPlaceOverRestarts(t *testing.T) {
 		if !owns(c, tx) {
 			t.Errorf("the %s payment is lost", name)
 		}
+	}
+}
+
+// A node that starts again does not ask for payments that its chain holds, whoever
+// names them, but for those that it lacks.
+func TestConfirmedPaymentsAreNotFetchedAgain(t *testing.T) {
+	p := chain.Regtest()
+	cfg := config(t, p)
+	a := begin(t, cfg)
+	var old []chain.Hash
+	for i := range 5 {
+		tx := pay(p, i, 1000, 1)
+		a.submit(tx)
+		old = append(old, tx.ID())
+	}
+	a.generate(1)
+	a.Close()
+
+	l := &liar{}
+	b := begin(t, l.between(config(t, p)))
+	wanted := pay(p, 5, 1000, 1)
+	b.submit(wanted)
+	var asked atomic.Int64
+	l.bend(func(_ context.Context, q node.Request, a node.Answer) (node.Answer, error) {
+		switch q.Want {
+		case node.WantPool:
+			a.IDs = append(a.IDs, old...)
+		case node.WantPoolTxs:
+			asked.Add(int64(len(q.IDs)))
+		}
+		return a, nil
+	})
+	cfg.Network.Peers = []string{b.addr()}
+	again := begin(t, cfg)
+	until(t, "the payment comes", func() bool { return again.Pool.Info().Count == 1 })
+	if n := asked.Load(); n != 1 {
+		t.Errorf("asked for %d payments, where 1 is new", n)
+	}
+}
+
+// What the chain holds is not checked again at the start.
+func TestKeptAndConfirmedIsNotCheckedAgain(t *testing.T) {
+	p := chain.Regtest()
+	cfg := config(t, p)
+	a := begin(t, cfg)
+	for i := range 5 {
+		a.submit(pay(p, i, 1000, 1))
+	}
+	a.generate(1)
+	var said bytes.Buffer
+	cfg.Logger = slog.New(slog.NewTextHandler(&said, nil))
+	again, err := daemon.New(cfg) // as if a had been killed: the payments are still kept
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Close()
+	if strings.Contains(said.String(), "kept=") {
+		t.Errorf("confirmed payments are taken up: %s", said.String())
 	}
 }

@@ -213,6 +213,11 @@ func (d *Daemon) ask(a node.Ask) {
 	if a.From == node.Self {
 		a.From = d.anyone()
 	}
+	if a.Request.Want == node.WantPoolTxs {
+		if a.Request.IDs = d.unheard(a.From, a.Request.IDs); len(a.Request.IDs) == 0 {
+			return
+		}
+	}
 	got, done, err := d.fetch(a)
 	defer done()
 	if err == nil {
@@ -405,7 +410,7 @@ func (d *Daemon) feedPool(a node.Ask, txs []*chain.Tx) error {
 	}
 	for len(txs) > 0 {
 		n := piece(txs)
-		some := d.lacking(txs[:n]) // several peers may be asked for one
+		some := d.lackingTxs(txs[:n]) // several peers may be asked for one
 		if !d.net.Bear(a.From, signatures(some)) {
 			return nil // a later look at its pool finds the rest
 		}
@@ -432,19 +437,53 @@ func piece(txs []*chain.Tx) (n int) {
 }
 
 // lacking are those that the pool has not, and did not let go.
-func (d *Daemon) lacking(txs []*chain.Tx) (left []*chain.Tx) {
-	ids := make([]chain.Hash, len(txs))
-	for i, tx := range txs {
-		ids[i] = tx.ID()
-	}
+func (d *Daemon) lacking(ids []chain.Hash) (left []chain.Hash) {
 	_ = d.loop.look(d.life, func(chain.Time) {
 		pool := d.loop.node.Mempool()
-		for i, id := range ids {
+		for _, id := range ids {
 			if _, gone := pool.Fate(id); !gone && !pool.Has(id) {
-				left = append(left, txs[i])
+				left = append(left, id)
 			}
 		}
 	})
+	return left
+}
+
+func (d *Daemon) lackingTxs(txs []*chain.Tx) (left []*chain.Tx) {
+	of := make(map[chain.Hash]*chain.Tx, len(txs))
+	ids := make([]chain.Hash, len(txs))
+	for i, tx := range txs {
+		ids[i] = tx.ID()
+		of[ids[i]] = tx
+	}
+	for _, id := range d.lacking(ids) {
+		left = append(left, of[id])
+	}
+	return left
+}
+
+// lookups are about as costly as one signature.
+const lookups = 16
+
+// unheard are those of a peer's transactions that are worth asking for: the pool may
+// have got some from others meanwhile, and its memory of what the chain holds is short,
+// and ends with the process. Who names what nobody has makes us look for nothing, so he
+// bears the cost.
+func (d *Daemon) unheard(from node.Peer, ids []chain.Hash) (left []chain.Hash) {
+	ids = d.lacking(ids)
+	if !d.net.Bear(from, 1+len(ids)/lookups) {
+		return nil // a later look at its pool finds the rest
+	}
+	s, err := d.cfg.Store.Reader()
+	if err != nil {
+		return nil
+	}
+	defer s.Close()
+	for _, id := range ids {
+		if _, confirmed, err := confirmedAt(s, id); err == nil && !confirmed {
+			left = append(left, id)
+		}
+	}
 	return left
 }
 
