@@ -190,7 +190,7 @@ func (p *Pool) room(tx chain.CheckedTx, ancestors []*entry, s *swap) error {
 		spared[e] = true
 	}
 	var seen []*entry
-	for need > 0 && p.cheapest.Len() > 0 {
+	for need > 0 && p.cheapest.top() != nil {
 		e := p.cheapest.next()
 		seen = append(seen, e)
 		if spared[e] {

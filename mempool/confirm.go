@@ -15,15 +15,16 @@ func (p *Pool) Confirm(b chain.CheckedBlock) {
 		return // nothing that it could touch, as in a first sync
 	}
 	for _, tx := range b.Txs() {
-		p.confirm(tx, b.ID())
+		p.confirm(tx, b)
 		p.conflict(tx, b.ID())
 	}
 }
 
-func (p *Pool) confirm(tx chain.CheckedTx, block chain.Hash) {
+func (p *Pool) confirm(tx chain.CheckedTx, b chain.CheckedBlock) {
 	id := tx.ID()
-	f := Fate{Reason: Confirmed, Block: block}
+	f := Fate{Reason: Confirmed, Block: b.ID()}
 	if e, ok := p.entries[id]; ok {
+		p.settled(e, b.Block().Coinbase.Height)
 		p.unlink(e)
 		p.record(tx, e.own, f)
 	} else if l, ok := p.adrift.take(id); ok {

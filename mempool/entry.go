@@ -20,6 +20,7 @@ type entry struct {
 	ours     int      // own ones among itself and its descendants
 
 	place [queues]int // in each queue; -1 is nowhere
+	out   bool        // it left the pool, and stands in queues until they are swept
 	due   chain.Time  // when to publish it again, if own
 	wait  chain.Time  // between the last publication and due
 
@@ -112,7 +113,7 @@ func (p *Pool) link(e *entry) {
 	p.bytes += e.tx.Size()
 	p.fees += e.tx.Fee()
 	for i := range e.tx.Tx().Inputs {
-		p.spends[e.tx.Tx().Inputs[i].Prev] = e
+		p.spends[e.tx.Tx().Inputs[i].Prev] = spend{by: e, at: int32(i)}
 	}
 	e.parents = p.parents(e.tx)
 	for _, parent := range e.parents {
@@ -147,15 +148,27 @@ func (p *Pool) unlink(e *entry) {
 	for _, child := range e.children {
 		child.parents = without(child.parents, e)
 	}
-	for _, q := range []*queue{&p.cheapest, &p.oldest, &p.duest} {
-		q.leave(e)
-	}
+	e.out = true
+	p.out++
 	for i := range e.tx.Tx().Inputs {
 		delete(p.spends, e.tx.Tx().Inputs[i].Prev)
 	}
 	delete(p.entries, e.tx.ID())
 	p.bytes -= e.tx.Size()
 	p.fees -= e.tx.Fee()
+	p.sweep()
+}
+
+// sweep takes what left out of the queues, once it is many: one by one they would
+// cost more than all else that a block does to the pool.
+func (p *Pool) sweep() {
+	if p.out <= len(p.entries)/2 {
+		return
+	}
+	for _, q := range []*queue{&p.cheapest, &p.oldest, &p.duest} {
+		q.sweep()
+	}
+	p.out = 0
 }
 
 func without(list []*entry, e *entry) []*entry {
@@ -170,7 +183,7 @@ func (p *Pool) parents(tx chain.CheckedTx) []*entry {
 
 // rivals finds the waiting transactions that spend a coin of tx, each once.
 func (p *Pool) rivals(tx chain.CheckedTx) []*entry {
-	return p.inputs(tx, func(o chain.OutPoint) *entry { return p.spends[o] })
+	return p.inputs(tx, func(o chain.OutPoint) *entry { return p.spends[o].by })
 }
 
 func (p *Pool) inputs(tx chain.CheckedTx, at func(chain.OutPoint) *entry) (found []*entry) {
@@ -190,7 +203,7 @@ func (p *Pool) inputs(tx chain.CheckedTx, at func(chain.OutPoint) *entry) (found
 func (p *Pool) heirs(id chain.Hash, n int) (found []*entry) {
 	p.walk++
 	for i := range n {
-		e := p.spends[chain.OutPoint{Tx: id, Index: uint32(i)}]
+		e := p.spends[chain.OutPoint{Tx: id, Index: uint32(i)}].by
 		if e != nil && e.mark != p.walk {
 			e.mark = p.walk
 			found = append(found, e)

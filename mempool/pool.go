@@ -76,7 +76,8 @@ type Pool struct {
 	cfg     Config
 	now     chain.Time // the latest time heard of
 	entries map[chain.Hash]*entry
-	spends  map[chain.OutPoint]*entry
+	spends  map[chain.OutPoint]spend
+	out     int          // entries that left and still stand in queues
 	bytes   int          // of all entries
 	fees    chain.Amount // of all entries
 	walk    uint64       // number of the last walk over the graph
@@ -101,7 +102,7 @@ func New(cfg Config) *Pool {
 	return &Pool{
 		cfg:      cfg,
 		entries:  map[chain.Hash]*entry{},
-		spends:   map[chain.OutPoint]*entry{},
+		spends:   map[chain.OutPoint]spend{},
 		cheapest: queue{which: byCheapest, before: cheaper},
 		oldest:   queue{which: byAge, before: older},
 		duest:    queue{which: byDue, before: sooner},
@@ -201,11 +202,11 @@ func (p *Pool) Coin(op chain.OutPoint) (chain.Coin, bool) {
 
 // Spender tells which waiting transaction spends the coin.
 func (p *Pool) Spender(op chain.OutPoint) (chain.Hash, bool) {
-	e, ok := p.spends[op]
+	s, ok := p.spends[op]
 	if !ok {
 		return chain.Hash{}, false
 	}
-	return e.tx.ID(), true
+	return s.by.tx.ID(), true
 }
 
 // Remove takes a transaction out, with all its descendants, and returns them
@@ -233,8 +234,8 @@ func (p *Pool) drop(list []*entry, f Fate) []chain.CheckedTx {
 // our own, and what they build on, wait for as long as they are valid.
 func (p *Pool) Expire(now chain.Time) (out []chain.CheckedTx) {
 	p.hear(now)
-	for p.oldest.Len() > 0 && !p.oldest.list[0].held() && p.oldest.list[0].added+p.cfg.Expiry < now {
-		out = append(out, p.drop(p.families(p.oldest.list[0]), Fate{Reason: Expired})...)
+	for e := p.oldest.top(); e != nil && !e.held() && e.added+p.cfg.Expiry < now; e = p.oldest.top() {
+		out = append(out, p.drop(p.families(e), Fate{Reason: Expired})...)
 	}
 	return out
 }
@@ -244,8 +245,7 @@ func (p *Pool) Expire(now chain.Time) (out []chain.CheckedTx) {
 func (p *Pool) Due(now chain.Time) []chain.CheckedTx {
 	p.hear(now)
 	var due []*entry
-	for p.duest.Len() > 0 && p.duest.list[0].due <= now {
-		e := p.duest.list[0]
+	for e := p.duest.top(); e != nil && e.due <= now; e = p.duest.top() {
 		e.wait = min(2*e.wait, p.cfg.RepublishMax)
 		e.due = now + e.wait
 		p.duest.fix(e)

@@ -1,6 +1,9 @@
 package mempool
 
-import "container/heap"
+import (
+	"container/heap"
+	"slices"
+)
 
 // The queues that an entry may stand in.
 const (
@@ -45,7 +48,27 @@ func (q *queue) Pop() any {
 	return e
 }
 
+// top is the first that is still in the pool; nil if there is none.
+func (q *queue) top() *entry {
+	for q.Len() > 0 && q.list[0].out {
+		q.next()
+	}
+	if q.Len() == 0 {
+		return nil
+	}
+	return q.list[0]
+}
+
 func (q *queue) next() *entry { return heap.Pop(q).(*entry) }
+
+// sweep takes out what is not in the pool any more.
+func (q *queue) sweep() {
+	q.list = slices.DeleteFunc(q.list, func(e *entry) bool { return e.out })
+	for i, e := range q.list {
+		e.place[q.which] = i
+	}
+	heap.Init(q)
+}
 
 func (q *queue) fix(e *entry) { heap.Fix(q, e.place[q.which]) }
 

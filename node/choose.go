@@ -126,7 +126,7 @@ func (n *Node) planApply(p *plan, e *entry, v *chain.Overlay) error {
 	if err != nil {
 		return fmt.Errorf("apply block %v: %w", e.id(), err)
 	}
-	found, err := v.Find(b.Needs(), n.cfg.Store.Coins)
+	found, err := v.Find(b.Needs(), n.coins)
 	if err != nil {
 		return fmt.Errorf("read coins: %w", err)
 	}

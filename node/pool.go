@@ -37,12 +37,14 @@ func (n *Node) enter(now chain.Time, from Peer, tx chain.CheckedTx, out *Outcome
 	if n.pool.Has(tx.ID()) && from != Self || n.confirmed(tx.ID()) {
 		return ErrKnown
 	}
-	if err := n.admit(tx); err != nil {
+	found, err := n.admit(tx)
+	if err != nil {
 		return err
 	}
 	if _, err := n.pool.Add(now, tx, from == Self); err != nil {
 		return err
 	}
+	n.pool.Learn(tx, found)
 	n.sights.note(tx.ID(), now, from)
 	out.Fees = true
 	return nil
@@ -53,11 +55,12 @@ func (n *Node) confirmed(id chain.Hash) bool {
 	return ok && f.Reason == mempool.Confirmed
 }
 
-// admit asks the rules whether the next block could hold tx.
-func (n *Node) admit(tx chain.CheckedTx) error { return n.admitTo(n.pool, tx) }
+// admit asks the rules whether the next block could hold tx, and returns the coins
+// that it spends.
+func (n *Node) admit(tx chain.CheckedTx) (chain.Coins, error) { return n.admitTo(n.pool, tx) }
 
 // admitTo is admit with another pool than ours.
-func (n *Node) admitTo(pool *mempool.Pool, tx chain.CheckedTx) error {
+func (n *Node) admitTo(pool *mempool.Pool, tx chain.CheckedTx) (chain.Coins, error) {
 	found := chain.Coins{}
 	var below []chain.OutPoint
 	for i := range tx.Tx().Inputs {
@@ -71,14 +74,39 @@ func (n *Node) admitTo(pool *mempool.Pool, tx chain.CheckedTx) error {
 	if len(below) > 0 {
 		stored, err := n.cfg.Store.Coins(below)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for o, c := range stored {
 			found[o] = c
 		}
 	}
 	_, err := chain.Admit(n.p, n.tip.State, tx, found)
-	return err
+	return found, err
+}
+
+// coins finds coins that are unspent at the tip: the store is not asked again for
+// those that the pool was told of.
+func (n *Node) coins(want []chain.OutPoint) (chain.Coins, error) {
+	if n.pool.Len() == 0 {
+		return n.cfg.Store.Coins(want)
+	}
+	found := make(chain.Coins, len(want))
+	var rest []chain.OutPoint
+	for _, o := range want {
+		if c, ok := n.pool.Recall(o); ok {
+			found[o] = c
+		} else {
+			rest = append(rest, o)
+		}
+	}
+	if len(rest) == 0 {
+		return found, nil
+	}
+	stored, err := n.cfg.Store.Coins(rest)
+	for o, c := range stored {
+		found[o] = c
+	}
+	return found, err
 }
 
 // needs tells whether tx spends an output of one of these.
@@ -191,7 +219,7 @@ func idsOf(blocks []chain.CheckedBlock) map[chain.Hash]bool {
 func (n *Node) resettle(now chain.Time, undone, shorter bool) error {
 	var fault error
 	admit := func(tx chain.CheckedTx) error {
-		err := n.admit(tx)
+		_, err := n.admit(tx)
 		if ours(err) {
 			fault = err
 		}

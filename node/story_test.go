@@ -166,6 +166,8 @@ type story struct {
 	out   node.Outcome // of the last step
 	cfg   node.Config
 	slack bool // do not demand the heaviest branch: bodies were refused
+
+	recalled int // coins of the chain that the pool knew, in all checks
 }
 
 func tell(t *testing.T, p *chain.Params) *story {
@@ -399,6 +401,11 @@ func (s *story) checkPool(l *chaintest.Ledger, confirmed map[chain.Hash]bool) {
 				s.Fatalf("%v waits and spends %v, which is gone", id, in.Prev)
 			}
 			spent[in.Prev] = true
+			if c, ok := s.n.Mempool().Recall(in.Prev); ok {
+				if s.recalled++; c != l.Coins[in.Prev] {
+					s.Fatalf("the pool recalls %v, replay says %v", c, l.Coins[in.Prev])
+				}
+			}
 		}
 		for i := range e.Tx.Tx().Outputs {
 			c := e.Tx.Tx().Out(id, i, mempool.Height)

@@ -25,7 +25,7 @@ func (n *Node) tryOn(scratch *mempool.Pool, now chain.Time, tx chain.CheckedTx) 
 	if scratch.Has(tx.ID()) || n.confirmed(tx.ID()) {
 		return ErrKnown
 	}
-	if err := n.admitTo(scratch, tx); err != nil {
+	if _, err := n.admitTo(scratch, tx); err != nil {
 		return err
 	}
 	_, err := scratch.Add(now, tx, false)
