@@ -363,6 +363,19 @@ func (c control) Warnings() (list []string) {
 	if c.d.off.Load() {
 		list = append(list, "the network is switched off: switch it on with setnetworkactive true")
 	}
+	return append(list, c.d.aliens()...)
+}
+
+// aliens tells of peers that somebody asked for and that are of another network.
+func (d *Daemon) aliens() (list []string) {
+	if !d.met() {
+		return nil
+	}
+	for _, w := range d.net.Wanted() {
+		if w.Alien {
+			list = append(list, fmt.Sprintf("%s belongs to another network than this node, which is on %s: start the node with that network's --network, or drop the peer with `cairn peers forget`", w.Addr, d.p.Name))
+		}
+	}
 	return list
 }
 

@@ -41,6 +41,9 @@ func (b book) Added() (list []rpc.AddedNode) {
 		if !w.Rests.IsZero() {
 			a.Until = w.Rests.Unix()
 		}
+		if w.Alien {
+			a.Reason = "it belongs to another network"
+		}
 		if p, ok := here[w.Peer]; ok && w.Connected {
 			a.Addresses = []rpc.AddedAddress{{Address: p.Addr, Direction: direction(p.Inbound)}}
 		}

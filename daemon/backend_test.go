@@ -210,3 +210,22 @@ func TestSnapshotsAgreeWithThemselves(t *testing.T) {
 	}
 	work.Wait()
 }
+
+// Whoever asked for a peer of another network reads what to do about it.
+func TestPeerOfAnotherNetworkIsWarnedOf(t *testing.T) {
+	other := start(t, chain.Dev())
+	a := start(t, chain.Regtest(), other)
+	until(t, "it is told", func() bool { return len(a.Control.Warnings()) == 1 })
+	if w := a.Control.Warnings()[0]; !strings.Contains(w, other.addr()) || !strings.Contains(w, "regtest") || !strings.Contains(w, "--network") {
+		t.Errorf("it says %q", w)
+	}
+	if list := a.Book.Added(); len(list) != 1 || !strings.Contains(list[0].Reason, "another network") {
+		t.Errorf("added: %+v", list)
+	}
+	if err := a.Book.Forget(other.addr()); err != nil {
+		t.Fatal(err)
+	}
+	if w := a.Control.Warnings(); len(w) != 0 {
+		t.Errorf("nobody wants it, and still %q", w)
+	}
+}

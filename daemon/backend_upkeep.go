@@ -33,6 +33,14 @@ func (u upkeep) SavePool(ctx context.Context) (path string, err error) {
 	return u.d.cfg.Place, err
 }
 
+// Refuses is why the node takes nothing in.
+func (u upkeep) Refuses() error {
+	if u.d.life.Err() != nil {
+		return context.Cause(u.d.life)
+	}
+	return u.d.noRoom()
+}
+
 // Logged tells what is logged.
 func (u upkeep) Logged() map[string]bool {
 	if u.d.cfg.Logs == nil {

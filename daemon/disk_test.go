@@ -49,6 +49,9 @@ func TestNodeWithoutRoomWaits(t *testing.T) {
 	until(t, "the person who runs it is warned", func() bool {
 		return slices.ContainsFunc(a.Control.Warnings(), func(w string) bool { return strings.Contains(w, errFull.Error()) })
 	})
+	if err := a.Upkeep.Refuses(); !errors.Is(err, errFull) {
+		t.Errorf("it refuses with %v", err)
+	}
 	refusedWithoutRoom(t, a)
 	missed := b.generate(3)
 	if tip := a.tip(); tip.ID != ids[1] {
@@ -56,7 +59,7 @@ func TestNodeWithoutRoomWaits(t *testing.T) {
 	}
 
 	d.full.Store(false)
-	until(t, "the warning is gone", func() bool { return len(a.Control.Warnings()) == 0 })
+	until(t, "the warning is gone", func() bool { return len(a.Control.Warnings()) == 0 && a.Upkeep.Refuses() == nil })
 	a.submit(pay(p, 2, 1000, 1))
 	next := b.generate(1)
 	until(t, "it has caught up", func() bool { return a.tip().ID == next[0] })

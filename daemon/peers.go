@@ -199,8 +199,8 @@ func (d *Daemon) hello(p node.Peer, visit int) error {
 		return out, err
 	})
 	if err == nil && out.Verdict == node.Reject {
-		d.log.Warn("peer refused", "peer", p2p.Name(p), "why", out.Why)
-		_ = d.net.Disconnect(p2p.Name(p))
+		d.log.Debug("peer refused", "peer", p2p.Name(p), "why", out.Why)
+		d.net.Part(p)
 	}
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
+	"golang.org/x/time/rate"
 
 	"cairn/node"
 )
@@ -295,7 +296,10 @@ func (n *Network) punish(p peer.ID, why string) {
 	if err != nil {
 		n.log.Warn("cannot ban a peer", "peer", p, "error", err)
 	}
-	n.unsaved.Store(true) // many may come at a time: beat writes them together
+	select {
+	case n.spoken <- struct{}{}:
+	default:
+	}
 	n.cutBanned()
 }
 
@@ -357,10 +361,26 @@ func (n *Network) openBans() {
 	}
 }
 
-// saveNewBans saves what our own rules spoke since it was last called.
+// keepBans writes what our own rules speak: at once, for what is not written a kill
+// forgets; but when many are spoken, several together.
+func (n *Network) keepBans() {
+	pace := rate.NewLimiter(bansWritten, bansAtOnce)
+	for pace.Wait(n.ctx) == nil {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-n.spoken:
+			n.saveBans()
+		}
+	}
+}
+
+// saveNewBans writes what keepBans did not come to.
 func (n *Network) saveNewBans() {
-	if n.unsaved.Swap(false) {
+	select {
+	case <-n.spoken:
 		n.saveBans()
+	default:
 	}
 }
 

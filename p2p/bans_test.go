@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
@@ -17,6 +18,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/marcopolo/simnet"
 	ma "github.com/multiformats/go-multiaddr"
 	"github.com/multiformats/go-varint"
 )
@@ -293,4 +295,67 @@ func TestNobodyIsBannedForItsNeighbours(t *testing.T) {
 	if bans := a.Bans(); len(bans) != 1 {
 		t.Errorf("not banned for what it did: %+v", bans)
 	}
+}
+
+// shelf is a Book in memory.
+type shelf struct {
+	mu    sync.Mutex
+	raw   []byte // guarded by mu
+	saved int    // guarded by mu; times
+}
+
+func (s *shelf) Load() ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.raw, nil
+}
+
+func (s *shelf) Save(raw []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.raw, s.saved = raw, s.saved+1
+	return nil
+}
+
+// What our rules speak is written before any time passes, or a kill would forget it;
+// and when many are spoken, not each by itself.
+func TestBansAreWrittenAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		space := &simnet.Simnet{LatencyFunc: simnet.StaticLatency(time.Millisecond)}
+		space.Start()
+		defer space.Close()
+		book := &shelf{}
+		a := imagineWith(t, space, "/ip4/1.0.0.1/udp/8000/quic-v1", func(c *Config) { c.Bans = book })
+		defer a.Close()
+		time.Sleep(300 * time.Millisecond) // between two beats
+		one, err := peer.Decode(somebody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.punish(one, "a test")
+		synctest.Wait()
+		if !strings.Contains(book.text(), somebody) {
+			t.Error("a ban is not written")
+		}
+		for range 100 {
+			p, err := peer.IDFromPrivateKey(newKey(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.punish(p, "a test")
+			synctest.Wait()
+		}
+		if book.saved > bansAtOnce {
+			t.Errorf("written %d times", book.saved)
+		}
+		a.Close()
+		if n := strings.Count(book.text(), "a test"); n != 101 {
+			t.Errorf("%d bans are written in the end", n)
+		}
+	})
+}
+
+func (s *shelf) text() string {
+	raw, _ := s.Load()
+	return string(raw)
 }

@@ -23,6 +23,8 @@ const (
 	maxFaults   = 5    // of one peer: with so many it is banned
 	maxBans     = 1024 // peers and address ranges that are kept out
 	maxBannedAt = 3    // peers at one address, or in one host's range of them, after which it is banned
+	bansWritten = 1    // times a second that the list is written when many are spoken
+	bansAtOnce  = 5    // and so often at first
 )
 
 // Places, and who gives up his for another. Whoever has peers in as many address

@@ -32,6 +32,7 @@ type target struct {
 	due    time.Time     // of the next try
 	busy   bool          // being tried
 	failed bool          // the last try did
+	alien  bool          // who answers there is of another network
 }
 
 func (t *target) key() string {
@@ -54,6 +55,7 @@ type dialer struct {
 	slots  slots
 	dial   func(target) (peer.ID, error) // says who it reached
 	keep   func(peer.ID)                 // always finds room from now on
+	drop   func(peer.ID)                 // finds none any more, and goes
 	wake   chan struct{}
 
 	mu      sync.Mutex
@@ -128,6 +130,16 @@ func (d *dialer) putOff(p peer.ID) {
 		}
 	})
 	d.book.putOff(p)
+}
+
+// disown notes that p is of another network, for whoever asked for it.
+func (d *dialer) disown(p peer.ID) {
+	d.each(func(t *target) { t.alien = t.alien || t.id == p })
+}
+
+// met notes that p is of this network.
+func (d *dialer) met(p peer.ID) {
+	d.each(func(t *target) { t.alien = t.alien && t.id != p })
 }
 
 func (d *dialer) each(f func(*target)) {
@@ -254,7 +266,8 @@ func (d *dialer) pause() time.Duration {
 	return max(pause, 10*time.Millisecond)
 }
 
-// try dials one target and notes what came of it.
+// try dials one target and notes what came of it. If nobody wants it any more, the
+// peer goes again.
 func (d *dialer) try(t target) {
 	id, err := d.dial(t)
 	if t.page != "" {
@@ -264,6 +277,7 @@ func (d *dialer) try(t target) {
 	}
 	d.mu.Lock()
 	if now := d.targets[t.key()]; now != nil {
+		now.alien = now.alien && now.id == id
 		now.busy = false
 		now.failed = err != nil
 		now.id = id
@@ -271,9 +285,14 @@ func (d *dialer) try(t target) {
 			now.due = time.Now().Add(d.step(now))
 		}
 	}
+	wanted := d.asked(id)
 	d.mu.Unlock()
-	if err == nil {
+	switch {
+	case err != nil:
+	case wanted:
 		d.keep(id)
+	default:
+		d.drop(id)
 	}
 	d.nudge()
 }

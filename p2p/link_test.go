@@ -406,6 +406,11 @@ func TestVirtualTime(t *testing.T) {
 
 func imagine(t *testing.T, space *simnet.Simnet, addr string) player {
 	t.Helper()
+	return imagineWith(t, space, addr, func(*Config) {})
+}
+
+func imagineWith(t *testing.T, space *simnet.Simnet, addr string, change func(*Config)) player {
+	t.Helper()
 	link := simnet.LinkSettings{BitsPerSecond: 20 * simlibp2p.OneMbps}
 	h, err := libp2p.New(
 		libp2p.ListenAddrs(ma.StringCast(addr)),
@@ -419,6 +424,7 @@ func imagine(t *testing.T, space *simnet.Simnet, addr string) player {
 	}
 	cfg := dev()
 	cfg.Listen = nil
+	change(&cfg)
 	e := newEar()
 	n, err := NewOn(t.Context(), cfg, h, e)
 	if err != nil {

@@ -13,6 +13,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
+
+	"cairn/chain"
 )
 
 // A peer that a person asked for is cut off when it breaks the rules, told of, and
@@ -194,4 +196,60 @@ func multiaddr(ip string) ma.Multiaddr {
 		kind = "ip6"
 	}
 	return ma.StringCast("/" + kind + "/" + ip + "/tcp/9421")
+}
+
+// Whoever asked for a peer of another network can see that it is one, and no longer
+// when one of ours answers there.
+func TestNamedPeerOfAnotherNetworkIsTold(t *testing.T) {
+	other := eager()
+	other.Genesis = chain.Regtest().GenesisID()
+	other.Pace.Stranger = time.Hour // the one side, or the other, finds out
+	for _, mine := range []time.Duration{time.Millisecond, time.Hour} {
+		other.Key, other.Listen = newKey(t), []string{loopback}
+		b := begin(t, other)
+		cfg := to(eager(), b)
+		cfg.Pace.Stranger = mine
+		a := begin(t, cfg)
+		eventually(t, "they met", func() bool { return a.roster.connected(b.host.ID()) || a.Wanted()[0].Alien })
+		if mine == time.Hour {
+			eventually(t, "b named its protocols", func() bool { return len(a.roster.strangers(0)) == 1 })
+			b.cut(a.host.ID())
+		}
+		eventually(t, "it is told", func() bool { return a.Wanted()[0].Alien })
+		cfg = eager()
+		cfg.Key, cfg.Listen = other.Key, []string{b.host.Addrs()[0].String()}
+		b.Close()
+		begin(t, cfg)
+		a.dialer.again()
+		expect(t, a.joined, b.ID())
+		if w := a.Wanted()[0]; w.Alien || !w.Connected {
+			t.Errorf("one of ours answers now, and is told of as %+v", w)
+		}
+	}
+}
+
+// Whom a person dropped while it was being dialled does not come back by that.
+func TestDisconnectedWhileDialled(t *testing.T) {
+	a, b := begin(t, eager()), begin(t, eager())
+	dial, dialling, proceed, reached := a.dialer.dial, make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	a.dialer.dial = func(one target) (peer.ID, error) {
+		close(dialling)
+		<-proceed
+		id, err := dial(one)
+		reached <- err
+		return id, err
+	}
+	if err := a.Want(b.Addrs()[0]); err != nil {
+		t.Fatal(err)
+	}
+	next(t, dialling)
+	if err := a.Disconnect(Name(b.ID())); err != nil {
+		t.Fatal(err)
+	}
+	close(proceed)
+	expect(t, reached, nil)
+	eventually(t, "it is cut off", func() bool { return !a.gate.keeps(b.host.ID()) && !a.roster.connected(b.host.ID()) })
+	if w := a.Wanted(); len(w) != 0 {
+		t.Errorf("wanted: %+v", w)
+	}
 }

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	dht "github.com/libp2p/go-libp2p-kad-dht"
@@ -52,7 +51,7 @@ type Network struct {
 	slots              slots
 	bans               *bans
 	saving             chan struct{} // holds an entry while the list of bans is written
-	unsaved            atomic.Bool   // our rules spoke a ban since
+	spoken             chan struct{} // holds an entry if our rules spoke a ban that is not written
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -147,7 +146,7 @@ func assemble(cfg Config, h Handler, on host.Host, g *gate) *Network {
 		sending:  newBudget(largestAnswer(cfg.MaxBlock)), receiving: newBudget(largestAnswer(cfg.MaxBlock)),
 		crowd:  rate.NewLimiter(crowdRate, crowdBurst),
 		inside: new(inside),
-		saving: make(chan struct{}, 1),
+		saving: make(chan struct{}, 1), spoken: make(chan struct{}, 1),
 		warned: &warnings{of: map[peer.ID]bool{}},
 	}
 	n.roster = newRoster(cfg.Pace.Settle)
@@ -155,7 +154,7 @@ func assemble(cfg Config, h Handler, on host.Host, g *gate) *Network {
 	n.slots = newSlots(cfg.MaxPeers)
 	n.dialer = &dialer{
 		pace: cfg.Pace, gate: g, roster: n.roster, book: n.memory, slots: n.slots,
-		dial: n.redial, keep: func(p peer.ID) { n.gate.keep(p, true) },
+		dial: n.redial, keep: func(p peer.ID) { n.gate.keep(p, true) }, drop: n.drop,
 		wake: make(chan struct{}, 1), targets: map[string]*target{},
 	}
 	n.dialer.felt = time.Now()
@@ -179,6 +178,7 @@ func (n *Network) speak() error {
 func (n *Network) dialOut() {
 	n.inside.run(func() { n.dialer.run(n.ctx, n.inside.run) })
 	n.inside.run(n.beat)
+	n.inside.run(n.keepBans)
 	if n.table != nil {
 		n.inside.run(n.wander)
 	}
@@ -324,6 +324,12 @@ func (n *Network) Disconnect(who string) error {
 	return nil
 }
 
+// drop gives a peer no better place than any other, and cuts it off.
+func (n *Network) drop(p peer.ID) {
+	n.gate.keep(p, false)
+	n.cut(p)
+}
+
 // Block cuts a peer off and keeps it out until Unblock.
 func (n *Network) Block(p node.Peer) {
 	n.gate.block(peer.ID(p), true)
@@ -372,7 +378,6 @@ func (n *Network) beat() {
 		case <-ticker.C:
 		}
 		n.cutStrangers()
-		n.saveNewBans()
 		if i%saveEvery == 0 {
 			n.noteStill()
 			n.saveBook()
@@ -388,10 +393,17 @@ func (n *Network) beat() {
 // ours: they belong to another network.
 func (n *Network) cutStrangers() {
 	for _, p := range n.roster.strangers(n.cfg.Pace.Stranger) {
-		n.sayStranger(p)
-		n.dialer.putOff(p)
-		n.cut(p)
+		n.Part(node.Peer(p))
 	}
+}
+
+// Part cuts off a peer that turned out to belong to another network. Whoever asked for it
+// by name reads so in Wanted; it is dialled seldom from now on, for it may change.
+func (n *Network) Part(p node.Peer) {
+	n.sayStranger(peer.ID(p))
+	n.dialer.disown(peer.ID(p))
+	n.dialer.putOff(peer.ID(p))
+	n.cut(peer.ID(p))
 }
 
 // sayStranger tells of a peer of another network, once. When it has told of many it

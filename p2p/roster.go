@@ -30,6 +30,7 @@ type member struct {
 	since  time.Time
 	speaks bool            // our protocol
 	doubt  time.Time       // since when it seems not to; zero if nothing is known
+	named  bool            // its protocols, by itself
 	meshes map[string]bool // topics in whose mesh it is
 	joined bool            // speaks, and is in all meshes or waited long enough
 	missed bool            // that we missed what it passed on is among the news
@@ -128,7 +129,7 @@ func (r *roster) closed(c network.Conn) (last, joined, stranger bool) {
 	if m.joined {
 		r.tell(news{p, hasLeft})
 	}
-	return true, m.joined, !m.joined && !m.doubt.IsZero()
+	return true, m.joined, m.named && !m.speaks
 }
 
 // identified hears which protocols a peer named on a new connection. That may
@@ -138,7 +139,9 @@ func (r *roster) identified(c network.Conn, speaks bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !c.IsClosed() {
-		r.judge(c.RemotePeer(), r.add(c), speaks)
+		m := r.add(c)
+		m.named = true
+		r.judge(c.RemotePeer(), m, speaks)
 	}
 }
 
@@ -323,6 +326,7 @@ func (n *Network) closed(_ network.Network, c network.Conn) {
 	last, joined, stranger := n.roster.closed(c)
 	if stranger { // it told us apart before we cut it off
 		n.sayStranger(p)
+		n.dialer.disown(p)
 	}
 	if last {
 		n.dialer.lost(p, joined)
@@ -376,6 +380,7 @@ func (n *Network) tellOf(what news) {
 	switch what.what {
 	case hasJoined:
 		n.noteReached(what.peer)
+		n.dialer.met(what.peer)
 		n.handler.Joined(p)
 	case hasLeft:
 		n.handler.Left(p)

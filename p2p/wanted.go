@@ -15,6 +15,7 @@ type Wanted struct {
 	Connected bool      // and speaks our protocol
 	Rests     time.Time // it broke the rules and is kept out until then; zero if it is not
 	Why       string    // what it did
+	Alien     bool      // who answers there belongs to another network
 }
 
 // Wanted lists the peers that we stay connected to if we can, in order of
@@ -25,7 +26,7 @@ func (n *Network) Wanted() []Wanted {
 	n.dialer.each(func(t *target) {
 		_, connected := here[t.id]
 		away := n.gate.sentAway(t.id)
-		all = append(all, Wanted{Addr: t.key(), Peer: node.Peer(t.id), Connected: connected, Rests: away.until, Why: away.why})
+		all = append(all, Wanted{Addr: t.key(), Peer: node.Peer(t.id), Connected: connected, Rests: away.until, Why: away.why, Alien: t.alien && !connected})
 	})
 	slices.SortFunc(all, func(a, b Wanted) int { return cmp.Compare(a.Addr, b.Addr) })
 	return all

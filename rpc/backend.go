@@ -174,6 +174,7 @@ type Convergence interface {
 // Upkeep is for whoever looks after the node.
 type Upkeep interface {
 	SavePool(context.Context) (path string, err error) // what waits is on disk when it returns
+	Refuses() error                                    // why the node takes in neither blocks nor payments; nil while it does
 	// Logged tells of each part of the program whether it logs what only a debugger
 	// wants.
 	Logged() map[string]bool

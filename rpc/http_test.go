@@ -101,6 +101,41 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// A node that takes nothing in is not well, and what is wrong is for whoever has a
+// password.
+func TestHealthTellsWhatIsWrong(t *testing.T) {
+	w := newWorld(t)
+	s := serve(t, w)
+	for _, c := range []struct {
+		refuses  error
+		password bool
+		status   int
+		body     string
+	}{
+		{nil, true, 200, `{"status":"ok","warnings":["peer \\x1b[31mX says no"]}`},
+		{errors.New("only 7 bytes are free in /home/alice"), false, 503, `{"status":"refuses"}`},
+		{errors.New("only 7 bytes are free"), true, 503, `{"status":"refuses","warnings":["peer \\x1b[31mX says no"]}`},
+	} {
+		w.refuses = c.refuses
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.Addr()+"/healthz", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.password {
+			r.SetBasicAuth(testUser, testPassword)
+		}
+		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != c.status || string(body) != c.body+"\n" {
+			t.Errorf("%d %s %v, want %d %s", resp.StatusCode, body, err, c.status, c.body)
+		}
+	}
+}
+
 // Added paths are guarded like the calls.
 func TestHandle(t *testing.T) {
 	s := serve(t, newWorld(t), func(c *Config) {

@@ -36,7 +36,7 @@ type AddedNode struct {
 	Connected bool           `json:"connected"`
 	Addresses []AddedAddress `json:"addresses"`                // one if it is connected
 	Until     int64          `json:"kept_out_until,omitempty"` // it broke the rules and is let in again then, in seconds since 1970
-	Reason    string         `json:"reason,omitempty"`         // what it did
+	Reason    string         `json:"reason,omitempty"`         // what it did, or why it is of no use
 }
 
 // AddedAddress is a connection to an AddedNode.

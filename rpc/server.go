@@ -155,7 +155,7 @@ func orDefault[T int | time.Duration](n, otherwise T) T {
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/healthz", health)
+	mux.HandleFunc("/healthz", s.health)
 	mux.Handle("/", s.hosts.guard(http.HandlerFunc(s.calls)))
 	mux.Handle("GET /{$}", s.hosts.guard(http.HandlerFunc(s.page)))
 	mux.Handle("GET /assets/", s.hosts.guard(http.HandlerFunc(s.page)))
@@ -169,11 +169,6 @@ func (s *Server) routes() http.Handler {
 		mux.Handle(path, s.hosts.guard(h))
 	}
 	return s.patient(mux)
-}
-
-func health(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	fmt.Fprintln(w, `{"status":"ok"}`)
 }
 
 // serve owns the listener until Close.

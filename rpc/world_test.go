@@ -55,7 +55,8 @@ type world struct {
 	left    map[chain.Hash]bool       // blocks that were on the best chain and left it
 	diffs   map[chain.Hash]chain.Diff // of the best chain
 	known   []KnownNode
-	saved   error           // what the disk says to savemempool
+	saved   error // what the disk says to savemempool
+	refuses error
 	logged  map[string]bool // parts of the program
 	bans    banned
 
@@ -616,6 +617,8 @@ func (w *world) Sync() *Sync { // of Branches
 }
 
 func (w *world) SavePool(context.Context) (string, error) { return "/somewhere", w.saved }
+
+func (w *world) Refuses() error { return w.refuses }
 
 func (w *world) Logged() map[string]bool { return maps.Clone(w.logged) }
 

@@ -67,6 +67,8 @@ func sayMissing(out io.Writer, added []rpc.AddedNode) {
 		case a.Until != 0:
 			left := time.Until(time.Unix(a.Until, 0))
 			fmt.Fprintf(out, "asked for, and cut off for %s because it broke the rules (%s): %s\n", span(max(left, time.Second)), rpc.Clean(a.Reason), rpc.Clean(a.Address))
+		case a.Reason != "":
+			fmt.Fprintf(out, "asked for, but %s: %s\n", rpc.Clean(a.Reason), rpc.Clean(a.Address))
 		default:
 			fmt.Fprintf(out, "asked for, and not reached yet or lost: %s\n", rpc.Clean(a.Address))
 		}

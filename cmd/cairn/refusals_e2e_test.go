@@ -87,10 +87,11 @@ func TestRefusalsOfAnotherGenesis(t *testing.T) {
 	if n := said(); n != 1 {
 		t.Errorf("said %d times", n)
 	}
-	for line := range strings.Lines(p.log.String()) {
-		if strings.Contains(line, "another network") {
-			t.Log(line)
-		}
+	if out := u.run("status", "--data-dir", dev); !strings.Contains(out, "belongs to another network") || !strings.Contains(out, "--network") {
+		t.Errorf("the status does not warn: %s", out)
+	}
+	if out := u.run("peers", "--data-dir", dev); !strings.Contains(out, "asked for, but it belongs to another network") {
+		t.Errorf("the peers do not tell: %s", out)
 	}
 }
 

@@ -19,7 +19,9 @@ func rpcCommand() *cobra.Command {
 			"name. `cairn rpc help` lists the methods, `cairn rpc help METHOD` tells of one. Put --\n" +
 			"before arguments that begin with -.\n\n" +
 			"Programs that want to hear of blocks, reorganisations, payments and tips as they\n" +
-			"come read the server-sent events at /events; a Last-Event-ID goes on where it stood.",
+			"come read the server-sent events at /events; a Last-Event-ID goes on where it stood.\n" +
+			"/healthz needs no password: it answers 200 while the node takes in blocks and payments,\n" +
+			"and 503 while it does not. Whoever has the password reads there what is wrong.",
 		Example: "  cairn rpc getblockhash 0\n  cairn rpc getblock verbosity=2 blockhash=ID\n  cairn rpc getconvergence TXID\n" +
 			"  cairn rpc help getconvergence\n" +
 			"  curl -N -u \"$(cat ~/.cairn/dev/.cookie)\" http://127.0.0.1:29422/events",
