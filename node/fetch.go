@@ -90,6 +90,35 @@ func (n *Node) answered(now chain.Time, from Peer, fruitful bool) error {
 	return nil
 }
 
+// hasten asks for e again at the next opportunity: there is somebody new who has it. It
+// tells whether that helps. Whoever comes and goes, or talks, without end does not make
+// us ask without end.
+func (e *entry) hasten(now chain.Time) bool {
+	if e.Status != Headed || e.retry <= now || e.haste > now {
+		return false
+	}
+	e.retry, e.haste = 0, now+min(maxHaste, chain.Time(firstHaste)<<min(e.hastes, 8))
+	e.hastes++
+	return true
+}
+
+// turnTo asks somebody who just came for the first body that a branch misses, if others
+// did not bring it and we would wait by now.
+func (n *Node) turnTo(now chain.Time, p *peer, out *Outcome) error {
+	for _, head := range n.wantedHeads() {
+		path, err := n.path(head)
+		if err != nil {
+			return err
+		}
+		if len(path) > 0 && path[0].asked == 0 && p.serves(path[0]) && len(n.flight) < n.mayFly() && path[0].hasten(now) {
+			path[0].wanted = true
+			n.fly(now, path[0], p.name)
+			out.Ask = askBody(out.Ask, p.name, path[0].id(), n.run())
+		}
+	}
+	return nil
+}
+
 // backoff is how long to wait after so many failures, in milliseconds.
 func backoff(failures int) chain.Time {
 	return min(maxBackoff, chain.Time(1000)<<min(failures, 8))
@@ -349,6 +378,17 @@ func (n *Node) lastCome(q Request) int {
 	return -1
 }
 
+// missed counts a try that failed, and of whom.
+func (e *entry) missed(of Peer) {
+	e.tries++
+	if len(e.vain) >= maxVain {
+		e.vain = nil
+	}
+	if !slices.Contains(e.vain, of) {
+		e.vain = append(e.vain, of)
+	}
+}
+
 // miss notes one try that failed. Missing transactions are followed by the whole
 // block from the same peer: it did announce it.
 func (n *Node) miss(now chain.Time, from Peer, e *entry, w Want, out *Outcome) {
@@ -360,7 +400,7 @@ func (n *Node) miss(now chain.Time, from Peer, e *entry, w Want, out *Outcome) {
 		out.Ask = askBody(out.Ask, from, e.id(), n.run())
 		return
 	}
-	e.tries++
+	e.missed(from)
 	if e.tries > 1 {
 		e.retry = now + backoff(e.tries)
 	}
@@ -371,9 +411,9 @@ func (n *Node) timeOut(now chain.Time) {
 	for _, e := range n.flight {
 		if now-e.asked > bodyWait {
 			n.shrink(e.server)
+			e.missed(e.server)
 			n.land(e)
 			delete(n.partial, e.id())
-			e.tries++
 		}
 	}
 }

@@ -215,3 +215,55 @@ func TestClaimsEveryMillisecond(t *testing.T) {
 		t.Error("one peer fills the table")
 	}
 }
+
+// A body that nobody brought for long is asked of whoever comes with it, at once; and who
+// comes again and again under new names makes us ask for it now and then.
+func TestNewcomersAreAskedForWhatOthersHeldBack(t *testing.T) {
+	s := tell(t, chaintest.Easy())
+	s.Fork("0", "a1", "a2")
+	for _, p := range []node.Peer{"enemy", "foe", "zero"} {
+		s.meet(p, "a2")
+		s.done(s.n.Headers(s.now, p, s.headers("a1", "a2")))
+	}
+	s.minutes(10, true)
+	s.meet("friend", "a2")
+	if a := s.asked(node.WantBodies)["friend"]; len(a) == 0 {
+		t.Fatalf("the newcomer is not asked: %+v", s.out.Ask)
+	}
+	s.done(s.n.Failed(s.now, "friend", node.Request{Want: node.WantBodies, IDs: []chain.Hash{s.blocks["a1"].ID()}}))
+
+	asks := 0
+	for i := range 3000 { // ten a second
+		s.now += 100
+		p := node.Peer("name " + itoa(i))
+		asked := s.meet(p, "a2").Ask
+		if i%10 == 0 {
+			asked = append(asked, s.done(s.n.Tick(s.now)).Ask...)
+		}
+		for _, a := range asked {
+			if a.Request.Want == node.WantBodies {
+				asks++
+				s.done(s.n.Failed(s.now, a.From, a.Request))
+			}
+		}
+		s.n.Left(s.now, p)
+	}
+	if asks < 10 || asks > 120 {
+		t.Errorf("asked %d times in five minutes", asks)
+	}
+
+	asks = 0
+	for i := range 3000 {
+		s.now += 100
+		s.claims("enemy", "enemy", "a1", uint64(1<<50+i))
+		for _, a := range s.out.Ask {
+			if a.Request.Want == node.WantBodies {
+				asks++
+				s.done(s.n.Failed(s.now, a.From, a.Request))
+			}
+		}
+	}
+	if asks < 10 || asks > 60 {
+		t.Errorf("claims made us ask %d times in five minutes", asks)
+	}
+}

@@ -12,6 +12,8 @@ const (
 	headerWait = 10_000  // milliseconds until headers are asked for again
 	bodyWait   = 70_000  // milliseconds until an unanswered request counts as failed
 	maxBackoff = 60_000  // milliseconds between tries at the most
+	firstHaste = 125     // milliseconds until news of somebody may shorten that again; doubles
+	maxHaste   = 8_000   // and at the most
 	fullWait   = 5_000   // milliseconds until a body that found no room is asked for again
 	maxSkew    = 1 << 42 // milliseconds that a clock may be off at the most: more is cut
 	poolSoon   = 2_000   // milliseconds from a hello to the second look at a peer's pool
@@ -86,6 +88,9 @@ func (n *Node) Hello(now chain.Time, from Peer, h Hello) (Outcome, error) {
 	if err == nil {
 		err = n.explore(now, &out)
 	}
+	if err == nil {
+		err = n.turnTo(now, p, &out)
+	}
 	out.Verdict, out.Why = Accept, nil
 	out.Ask = append(out.Ask, Ask{From: from, Request: Request{Want: WantPool}})
 	p.pool, p.looked = now+poolSoon, now
@@ -144,8 +149,7 @@ func (n *Node) Tip(now chain.Time, from Peer, t TipClaim) (Outcome, error) {
 	if e == nil && n.worth(t.Work) {
 		return out, n.askHeaders(now, from, n.heaviest(), t.Header.ID(), &out)
 	}
-	if e != nil && e.Status == Headed && e.retry > 0 {
-		e.retry = 0 // somebody follows it: its body can be had
+	if e != nil && e.hasten(now) { // somebody follows it: its body can be had
 		return out, n.fetch(now, &out)
 	}
 	return out, nil

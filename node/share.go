@@ -46,7 +46,7 @@ type turn struct {
 
 // server chooses whom to ask for a body, or nobody: the one whose turn it is; else
 // who uses the least of its share, before others who told us of the block; after
-// failures the next one.
+// failures one that did not fail yet, before others whom we chose ourselves.
 func (n *Node) server(e *entry, t *turn) *peer {
 	if t.left > 0 && t.p.serves(e) && e.tries == 0 {
 		t.left--
@@ -57,7 +57,7 @@ func (n *Node) server(e *entry, t *turn) *peer {
 		return nil
 	}
 	if e.tries > 0 {
-		return list[e.tries%len(list)]
+		return e.next(list)
 	}
 	best := list[0]
 	for _, p := range list[1:] {
@@ -67,6 +67,20 @@ func (n *Node) server(e *entry, t *turn) *peer {
 	}
 	*t = turn{best, n.run() - 1}
 	return best
+}
+
+// next is whom to ask after a failure: whoever came since then, too, before it is the
+// turn of those who failed.
+func (e *entry) next(list []*peer) *peer {
+	failed := func(p *peer) bool { return slices.Contains(e.vain, p.name) }
+	fresh := slices.DeleteFunc(slices.Clone(list), failed)
+	if len(fresh) == 0 {
+		e.vain, fresh = nil, list
+	}
+	if chosen := slices.DeleteFunc(slices.Clone(fresh), func(p *peer) bool { return !p.chosen }); len(chosen) > 0 {
+		fresh = chosen
+	}
+	return fresh[e.tries%len(fresh)]
 }
 
 // thank notes that a body came from the peer that was asked for it.

@@ -25,6 +25,10 @@ type entry struct {
 	asked  chain.Time // when; 0 if no request is under way
 	tries  int        // requests that failed
 	retry  chain.Time // not asked for again before
+	vain   []Peer     // who was asked and did not bring it, while others are left to be asked
+
+	hastes int        // times that news of somebody made us ask before retry
+	haste  chain.Time // it does so not before
 }
 
 func (e *entry) id() chain.Hash     { return e.State.ID }
