@@ -324,6 +324,24 @@ func TestBodiesComeFromSeveralPeers(t *testing.T) {
 	}
 }
 
+// One answer of the only peer is on its way while another is checked; who comes second
+// has a share from the first.
+func TestTheOnlyPeerIsAskedForSeveralAnswers(t *testing.T) {
+	s := tell(t, chaintest.Easy())
+	names := numbered("a", 1, 300)
+	s.Fork("0", names...)
+	s.meet("a", "a300")
+	s.done(s.n.Headers(s.now, "a", s.headers(names...)))
+	if got, requests := len(s.asked(node.WantBodies)["a"]), len(s.out.Ask); got != 3*node.FewBodies || requests != 3 {
+		t.Errorf("%d bodies asked of the only peer in %d requests", got, requests)
+	}
+	s.meet("b", "a300")
+	s.giveTogether(numbered("a", 1, 16)...)
+	if got := len(s.asked(node.WantBodies)["b"]); got != node.FewBodies {
+		t.Errorf("%d bodies asked of the second", got)
+	}
+}
+
 func TestAFullDiskOfSideBranchesStillLetsAHeavierBranchIn(t *testing.T) {
 	s := tell(t, chaintest.Easy())
 	s.Fork("0", "a1", "a2", "a3")

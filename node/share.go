@@ -17,8 +17,23 @@ const (
 
 // serves tells whether the peer may be asked for a body: it told us of the block or
 // claims at least as much work.
-func (p *peer) serves(e *entry) bool {
-	return p.direct && p.load < p.share && (p.name == e.teller || p.claim.Work.Cmp(e.State.Work) >= 0)
+func (p *peer) serves(e *entry) bool { return p.load < p.share && p.has(e) }
+
+// has tells whether the peer says that it has a body.
+func (p *peer) has(e *entry) bool {
+	return p.direct && (p.name == e.teller || p.claim.Work.Cmp(e.State.Work) >= 0)
+}
+
+// onlyShare is the least that the only peer may be asked for: one answer that is
+// checked, one that waits for that, and one on its way. There is nobody to keep them from.
+const onlyShare = 3 * fewBodies
+
+// alone is the only peer, if it may be asked for a body beyond its share.
+func alone(all []*peer, e *entry) *peer {
+	if len(all) == 1 && all[0].load < onlyShare && all[0].has(e) {
+		return all[0]
+	}
+	return nil
 }
 
 // freer tells whether p would use less of its share than q, with one body more.
@@ -52,9 +67,11 @@ func (n *Node) server(e *entry, t *turn) *peer {
 		t.left--
 		return t.p
 	}
-	list := slices.DeleteFunc(n.direct(), func(p *peer) bool { return !p.serves(e) })
+	all := n.direct()
+	one := alone(all, e)
+	list := slices.DeleteFunc(all, func(p *peer) bool { return !p.serves(e) })
 	if len(list) == 0 {
-		return nil
+		return one
 	}
 	if e.tries > 0 {
 		return e.next(list)
