@@ -33,6 +33,7 @@ const (
 const (
 	maxConnsEach = 3                    // connections of one peer
 	spareShare   = 16                   // of so many who dialled us one is spared for each virtue
+	usefulFor    = time.Hour            // somebody is who brought a block or a transaction first
 	maxAreas     = 256                  // address ranges whose newcomers are counted
 	evictBurst   = 4                    // places that newcomers of one range take from others at once
 	evictRate    = rate.Limit(1.0 / 30) // and so many a second

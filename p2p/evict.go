@@ -20,9 +20,10 @@ import (
 // dials us when every place is taken gets that of another, as in Bitcoin Core
 // (AttemptToEvictConnection in its net.cpp): after those are spared who differ in
 // what an attacker hardly has, or pays for, the range with most of the others
-// loses its youngest. But it does so only if our peers then lie no closer together,
-// and not often at the word of one range: or a flood of newcomers would be a
-// revolving door.
+// loses its youngest, first of those who brought nothing new lately. But it does so only
+// if our peers then lie no closer together, and not often at the word of one range: or a
+// flood of newcomers would be a revolving door. Nobody who brought something new lately
+// goes where our peers lie no further apart for it.
 
 // caller is a peer that dialled us.
 type caller struct {
@@ -31,6 +32,11 @@ type caller struct {
 	since     time.Time
 	ping      time.Duration // 0: not measured
 	block, tx time.Time     // when it last brought one that was new; zero: never
+}
+
+// barren tells that a peer brought nothing new lately.
+func (c caller) barren(now time.Time) bool {
+	return now.Sub(c.block) > usefulFor && now.Sub(c.tx) > usefulFor
 }
 
 // area is the range of addresses that one owner is likely to have. Nearby, each
@@ -122,12 +128,16 @@ func (d *door) expendable(all []caller) []caller {
 	return rest
 }
 
-// worst is the youngest of those in the most crowded area. How crowded each is, those
-// who are spared count as well: or a range that has few of the others could hardly be
-// told from one that has one peer.
-func worst(of []caller, n map[string]int) (w caller) {
+// worst is the youngest of those in the most crowded area, first of those who brought
+// nothing new lately. How crowded each is, those who are spared count as well: or a range
+// that has few of the others could hardly be told from one that has one peer.
+func worst(of []caller, n map[string]int, now time.Time) (w caller) {
 	for _, c := range of {
-		if w.id == "" || cmp.Or(cmp.Compare(n[c.area], n[w.area]), c.since.Compare(w.since), cmp.Compare(c.id, w.id)) > 0 {
+		worse := cmp.Or(
+			cmp.Compare(n[c.area], n[w.area]), compareBool(c.barren(now), w.barren(now)),
+			c.since.Compare(w.since), cmp.Compare(c.id, w.id),
+		)
+		if w.id == "" || worse > 0 {
 			w = c
 		}
 	}
@@ -146,10 +156,10 @@ func crowds(of []caller) map[string]int {
 // not do, or was done too often. Looking alone takes nothing. It expects Mutex to
 // be held.
 func (d *door) yields(all []caller, from string, look bool) peer.ID {
-	n := crowds(all)
-	w := worst(d.expendable(all), n)
+	n, now := crowds(all), time.Now()
+	w := worst(d.expendable(all), n, now)
 	gain := n[w.area] - n[from] - 1 // below 0 our peers would lie closer together
-	if w.id == "" || gain < 0 {
+	if w.id == "" || gain < 0 || gain == 0 && !w.barren(now) {
 		return ""
 	}
 	limits := []*rate.Limiter{d.area(from)}
@@ -220,8 +230,8 @@ func (n *Network) makeRoom() peer.ID {
 		return ""
 	}
 	all := n.callers()
-	crowded := crowds(all)
-	return cmp.Or(worst(n.door.expendable(all), crowded).id, worst(all, crowded).id)
+	crowded, now := crowds(all), time.Now()
+	return cmp.Or(worst(n.door.expendable(all), crowded, now).id, worst(all, crowded, now).id)
 }
 
 // giveUp cuts whoever lost its place.

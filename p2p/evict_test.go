@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/libp2p/go-libp2p"
@@ -113,6 +114,58 @@ func TestManyRangesKeepFewOut(t *testing.T) {
 	}
 }
 
+// Somebody has peers in two hundred ranges, each of which knocks again and again, for
+// hours. Whoever brings us a block or a payment first now and then stays, although he came
+// last; and the attacker's own make room for each other.
+func TestManyRangesKeepTheUseful(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHall(56)
+		var hostile []caller
+		for i := range 200 {
+			hostile = append(hostile, caller{id: peer.ID(fmt.Sprint("hostile ", i)), area: fmt.Sprintf("11.%d.0.0/16", i), ping: time.Millisecond})
+		}
+		for _, c := range hostile[:32] {
+			h.knock(c)
+		}
+		var useful []peer.ID
+		for i := range 24 {
+			c := caller{id: peer.ID(fmt.Sprint("useful ", i)), area: fmt.Sprintf("20.%d.0.0/16", i), ping: time.Second, tx: time.Now()}
+			useful = append(useful, c.id)
+			h.knock(c)
+		}
+		for minute := range 150 {
+			time.Sleep(time.Minute)
+			h.bring(useful[minute%len(useful)], minute%2 == 0)
+			for _, c := range hostile {
+				if !h.holds(c.id) {
+					h.knock(c)
+				}
+			}
+		}
+		for _, p := range useful {
+			if !h.holds(p) {
+				t.Errorf("%s was pushed out", string(p))
+			}
+		}
+		if n := len(h.evicted); n < 100 {
+			t.Errorf("only %d of the attacker's made room for each other", n)
+		}
+	})
+}
+
+// bring notes that somebody who is here was the first with a block, or a transaction.
+func (h *hall) bring(p peer.ID, block bool) {
+	for i := range h.all {
+		switch c := &h.all[i]; {
+		case c.id != p:
+		case block:
+			c.block = time.Now()
+		default:
+			c.tx = time.Now()
+		}
+	}
+}
+
 // oneWay is a connection that goes one way, at an address.
 type oneWay struct {
 	network.Conn
@@ -176,7 +229,7 @@ func TestWhoIsSpared(t *testing.T) {
 			t.Errorf("%s is not spared", c.id)
 		}
 	}
-	if len(rest) < 10 || worst(rest, crowds(rest)).id == "" {
+	if len(rest) < 10 || worst(rest, crowds(rest), now).id == "" {
 		t.Errorf("only %d are not spared", len(rest))
 	}
 	for n := range 4 {
@@ -184,7 +237,7 @@ func TestWhoIsSpared(t *testing.T) {
 			t.Errorf("of %d, %d", n, len(got))
 		}
 	}
-	if w := worst(nil, nil); w.id != "" {
+	if w := worst(nil, nil, now); w.id != "" {
 		t.Errorf("of nobody %q goes", w.id)
 	}
 }
