@@ -81,6 +81,8 @@ func New(ctx context.Context, cfg Config, h Handler) (*Network, error) {
 		return nil, errors.Join(err, libp2pHost.Close())
 	}
 	n.traffic = traffic
+	charge := n.charge
+	traffic.toll.Store(&charge)
 	if err := listen(libp2pHost, cfg.Listen); err != nil {
 		n.Close()
 		return nil, err

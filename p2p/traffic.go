@@ -3,6 +3,7 @@ package p2p
 import (
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
@@ -19,6 +20,7 @@ type Traffic struct{ In, Out int64 }
 // nothing), and names are free: it hears of protocols only.
 type flows struct {
 	*metrics.BandwidthCounter
+	toll  atomic.Pointer[func(of protocol.ID, from peer.ID, bytes int)] // returns when what was read may be handled; nil: it may
 	mu    sync.Mutex
 	peers map[peer.ID]Traffic // guarded by mu; of those that are connected
 	all   Traffic             // guarded by mu; of those that are gone too
@@ -36,10 +38,14 @@ func (s *flows) LogSentMessageStream(size int64, of protocol.ID, to peer.ID) {
 	s.add(to, Traffic{Out: size})
 }
 
-// LogRecvMessageStream implements metrics.Reporter.
+// LogRecvMessageStream implements metrics.Reporter. libp2p calls it between reading and
+// handing on what was read, and does not mind how long that takes.
 func (s *flows) LogRecvMessageStream(size int64, of protocol.ID, from peer.ID) {
 	s.BandwidthCounter.LogRecvMessageStream(size, of, anyone)
 	s.add(from, Traffic{In: size})
+	if toll := s.toll.Load(); toll != nil {
+		(*toll)(of, from, int(size))
+	}
 }
 
 func (s *flows) add(p peer.ID, more Traffic) {

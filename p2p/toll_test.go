@@ -1,0 +1,100 @@
+package p2p
+
+import (
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
+	"github.com/marcopolo/simnet"
+)
+
+// drained is a peer that has used up what it may cost.
+func drained(n *Network, p peer.ID) { n.meter(p).work.ReserveN(time.Now(), workBurst) }
+
+// A flood of pings is answered as fast as its sender may cost us, and no faster; and so is
+// one of streams that lead nowhere.
+func TestFloodsOfOtherProtocolsAreRead(t *testing.T) {
+	const pings, streams = 4000, 500
+	for name, flood := range map[string]struct {
+		units int
+		begin func(t *testing.T, from *Network, to peer.ID)
+	}{
+		"pings": {pings * costRead, func(t *testing.T, from *Network, to peer.ID) {
+			s := openTo(t, from, to, ping.ID)
+			defer s.Reset()
+			go func() { _, _ = s.Write(make([]byte, pings*ping.PingSize)) }()
+			if _, err := io.ReadFull(s, make([]byte, pings*ping.PingSize)); err != nil {
+				t.Error(err)
+			}
+		}},
+		"streams": {streams * costRead, func(t *testing.T, from *Network, to peer.ID) {
+			for range streams {
+				if s, err := from.host.NewStream(network.WithNoDial(t.Context(), "a test"), to, "/nobody/speaks/this"); err == nil {
+					_ = s.Reset()
+				}
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				space := &simnet.Simnet{LatencyFunc: simnet.StaticLatency(0)}
+				a := imagine(t, space, "/ip4/1.0.0.1/udp/8000/quic-v1")
+				b := imagine(t, space, "/ip4/1.0.0.2/udp/8000/quic-v1")
+				space.Start()
+				defer space.Close()
+				defer b.Close()
+				defer a.Close()
+				link(t, a, b)
+				drained(b.Network, a.host.ID())
+				began := time.Now()
+				flood.begin(t, a.Network, b.host.ID())
+				if took, least := time.Since(began), time.Duration(flood.units)*time.Second/workRate; took < least {
+					t.Errorf("it took %v of imagined time, where %v are due", took, least)
+				}
+			})
+		})
+	}
+}
+
+func openTo(t *testing.T, from *Network, to peer.ID, what protocol.ID) network.Stream {
+	t.Helper()
+	s, err := from.host.NewStream(network.WithNoDial(t.Context(), "a test"), to, what)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Gossip pays little by the piece, large pieces pay as many small ones, and our own
+// requests pay elsewhere.
+func TestPrices(t *testing.T) {
+	n := begin(t, dev()).Network
+	sum := func(of protocol.ID, bytes int) (units int) {
+		for range 4000 {
+			units += n.price(of, bytes)
+		}
+		return units
+	}
+	for _, c := range []struct {
+		of          protocol.ID
+		bytes       int
+		least, most int
+	}{
+		{n.protocol, 1 << 20, 0, 0},
+		{"", 1, 8000, 8000},
+		{ping.ID, 32, 8000, 8000},
+		{ping.ID, bytesPerRead, 16000, 16000},
+		{dhtProtocol(n.cfg.Genesis), 100, 40000, 40000},
+		{"/meshsub/1.1.0", 1, 800, 1200},
+		{"/meshsub/1.3.0", 7 * bytesPerRead, 8000, 8000},
+	} {
+		if got := sum(c.of, c.bytes); got < c.least || got > c.most {
+			t.Errorf("4000 pieces of %d bytes of %q cost %d", c.bytes, c.of, got)
+		}
+	}
+}
