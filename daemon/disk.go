@@ -34,3 +34,21 @@ func (d *Daemon) watchDisk() {
 		d.miner.Renew()
 	}
 }
+
+// breakable is a store that writes when nobody waits for it.
+type breakable interface {
+	Broken() <-chan struct{} // closed once it cannot write any more
+	Why() error              // why, then
+}
+
+// heedStore stops the node once its store cannot write any more: the next commit would
+// fail, and may be hours away.
+func (d *Daemon) heedStore(s breakable) {
+	select {
+	case <-d.life.Done():
+	case <-s.Broken():
+		if d.life.Err() == nil { // else a commit has told
+			d.fail(s.Why())
+		}
+	}
+}

@@ -228,3 +228,34 @@ func asking(t *testing.T, a *player) func(out any, method string, params ...any)
 		}
 	}
 }
+
+// frail is a store that breaks when nobody writes.
+type frail struct {
+	daemon.Store
+	broken chan struct{}
+}
+
+func (f frail) Broken() <-chan struct{} { return f.broken }
+
+func (f frail) Why() error { return errFull }
+
+// A node whose store breaks in the background stops at once and says why: the next
+// commit may be hours away.
+func TestNodeStopsWithItsStore(t *testing.T) {
+	cfg := config(t, chain.Regtest())
+	s := frail{cfg.Store, make(chan struct{})}
+	cfg.Store = s
+	d, err := daemon.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.Err(); err != nil {
+		t.Fatal(err)
+	}
+	close(s.broken)
+	<-d.Done()
+	if err := d.Err(); !errors.Is(err, errFull) {
+		t.Errorf("it stopped with %v", err)
+	}
+}

@@ -110,6 +110,7 @@ func openMarked(c Config, l *lock) (*Badger, error) {
 	if err != nil {
 		return nil, errors.Join(inFolder(err, c.Dir), db.Close())
 	}
+	said.alarm(b.breach.tell)
 	return &Badger{b, discOf(c)}, nil
 }
 
@@ -134,6 +135,7 @@ func openNew(c Config) (*Badger, error) {
 	if err != nil {
 		return nil, errors.Join(inFolder(err, c.Dir), db.Close())
 	}
+	said.alarm(b.breach.tell)
 	return &Badger{b, discOf(c)}, nil
 }
 
@@ -249,6 +251,16 @@ func memTable(maxBlock int) int64 {
 type complaints struct {
 	log   func(slog.Level, string) // nil: nobody listens
 	first atomic.Pointer[string]   // what went wrong first
+
+	raise atomic.Pointer[func(error)] // who is told at once that something went wrong
+}
+
+// alarm lets f know of what goes wrong, or has gone. It may be called more than once.
+func (c *complaints) alarm(f func(error)) {
+	c.raise.Store(&f)
+	if err := c.fault(); err != nil {
+		f(err)
+	}
 }
 
 // fault is what went wrong in the database, if anything did.
@@ -266,6 +278,9 @@ func (c *complaints) say(l slog.Level, format string, args []any) {
 	}
 	if c.log != nil {
 		c.log(l, text)
+	}
+	if f := c.raise.Load(); f != nil && l >= slog.LevelError {
+		(*f)(c.fault())
 	}
 }
 

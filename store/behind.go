@@ -178,6 +178,7 @@ func (b *book) flushOldest(aside func(write func())) (err error) {
 	if full := (*FullError)(nil); err != nil && !errors.As(err, &full) {
 		b.broken = fmt.Errorf("write what follows from blocks: %w", err)
 		b.say(slog.LevelError, "%v", b.broken)
+		b.breach.tell(b.broken)
 		return b.broken
 	}
 	return err

@@ -342,6 +342,32 @@ func TestFlushFailsInTheBackground(t *testing.T) {
 	}
 }
 
+// Whoever waits for it hears at once that a flush failed, and so of a database that
+// fails in its own upkeep.
+func TestABrokenStoreIsHeard(t *testing.T) {
+	d := newGated(100)
+	s := lagging(t, chaintest.Easy(), d, idle)
+	growing(t, s, 6)
+	if err := s.Why(); err != nil {
+		t.Errorf("nothing failed: %v", err)
+	}
+	d.set(nil, func(int) error { return errPower })
+	_ = s.flush()
+	<-s.Broken()
+	if err := s.Why(); !errors.Is(err, errPower) {
+		t.Errorf("got %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("it is told twice: %v", err)
+	}
+	b := openBadger(t, chaintest.Easy(), t.TempDir())
+	b.disk.(*badgerDisk).said.Errorf("while compacting: %v", errPower)
+	<-b.Broken()
+	if err := b.Why(); err == nil || !strings.Contains(err.Error(), errPower.Error()) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // While a full layer is being written, the next one grows until it is full as well.
 func TestLayersGrowWhileOneIsWritten(t *testing.T) {
 	d := newGated(100)

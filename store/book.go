@@ -31,6 +31,7 @@ type book struct {
 	open    sync.RWMutex // held for reading by every call; Close waits for them
 	closed  bool         // under open
 	readers readers
+	breach  *breach
 	log     func(slog.Level, string) // nil: nobody listens
 }
 
@@ -50,7 +51,7 @@ func newBook(p *chain.Params, d disk, g lag) (*book, error) {
 // bareBook is newBook without a look at what is due: rollForward must come before
 // anything else is asked for.
 func bareBook(p *chain.Params, d disk, g lag) (*book, error) {
-	b := &book{disk: d, params: p, behind: behind{lag: g}}
+	b := &book{disk: d, params: p, behind: behind{lag: g}, breach: newBreach()}
 	b.turn.L = &b.writing
 	b.reads = reads{func(f func(snapshot) error) error {
 		return b.whileOpen(func() error { return b.look(f) })
