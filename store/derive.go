@@ -58,18 +58,10 @@ func derives(kind byte) bool {
 	return false
 }
 
-// derive calls f with each key of one kind that follows from a block on the best
-// chain, and with its value; nil deletes.
+// derive calls f with each key of one kind that follows from a body on the best chain,
+// and with its value.
 func (b late) derive(kind byte, f func(key, value []byte)) {
 	switch kind {
-	case kindCoin, kindOwned:
-		for _, c := range b.diff.Spent {
-			f(coinPair(kind, c).key, nil)
-		}
-		for _, c := range b.diff.Created {
-			p := coinPair(kind, c)
-			f(p.key, p.value)
-		}
 	case kindHistory:
 		for key, item := range history(b.body, b.height) {
 			f(keyHistory(key.owner, key.at), encodeItem(item))

@@ -36,7 +36,6 @@ type dueBlock struct {
 	id     chain.Hash
 	height uint64
 	names  *names
-	below  int // records of coins that the blocks below it left
 }
 
 // What a coin and a name in a layer take of memory, in bytes: the map is two thirds
@@ -51,32 +50,26 @@ func newLayer() *layer { return &layer{coins: newFates()} }
 
 // add puts the next block on.
 func (l *layer) add(b late) {
-	block := dueBlock{id: b.body.ID(), height: b.height, names: namesOf(b)}
+	block := dueBlock{b.body.ID(), b.height, namesOf(b)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	block.below = l.coins.count
+	known := l.coins.count
 	for _, c := range b.diff.Spent {
-		f := l.coins.find(c.OutPoint)
-		if f == nil {
-			below := fateOf(c)
-			below.spent = b.height
-			l.coins.push(c.OutPoint, below)
+		if f := l.coins.find(c.OutPoint); f != nil {
+			f.spent = b.height
 			continue
 		}
-		f.spent = b.height
+		below := fateOf(c)
+		below.spent = b.height
+		l.coins.add(c.OutPoint, below)
 	}
 	for _, c := range b.diff.Created {
 		f := fateOf(c)
 		f.made = true
-		l.coins.push(c.OutPoint, f)
+		l.coins.add(c.OutPoint, f)
 	}
 	l.blocks = append(l.blocks, block)
-	l.weight += l.weigh(block)
-}
-
-// weigh is what the last block takes of memory, in bytes.
-func (l *layer) weigh(b dueBlock) int64 {
-	return int64(l.coins.count-b.below)*coinWeight + int64(len(b.names.list))*nameWeight + dueWeight
+	l.weight += int64(l.coins.count-known)*coinWeight + int64(len(block.names.list))*nameWeight + dueWeight
 }
 
 // clone is a layer of its own: moments go on looking at the old one.
@@ -86,15 +79,20 @@ func (l *layer) clone() *layer {
 
 // takeBack undoes the last add: the diff is that of the undo.
 func (l *layer) takeBack(b late) {
-	gone := l.last()
-	l.weight -= l.weigh(gone)
-	l.coins.cut(gone.below)
+	known := l.coins.count
+	for _, c := range b.diff.Spent {
+		l.coins.drop(c.OutPoint)
+	}
 	for _, c := range b.diff.Created {
-		if f := l.coins.find(c.OutPoint); f != nil {
+		if f := l.coins.find(c.OutPoint); f != nil && f.made {
 			f.spent = 0
+		} else {
+			l.coins.drop(c.OutPoint)
 		}
 	}
+	gone := l.last()
 	l.blocks = l.blocks[:len(l.blocks)-1]
+	l.weight -= int64(known-l.coins.count)*coinWeight + int64(len(gone.names.list))*nameWeight + dueWeight
 }
 
 // coin tells what the layer knows of a coin from some height: there, gone, or
@@ -108,6 +106,42 @@ func (l *layer) coin(o chain.OutPoint, top uint64) (c chain.Coin, there, known b
 	}
 	there, known = f.seen(top)
 	return f.coin(o), there, known
+}
+
+// changes calls f with each key of a coin that begins so, as whoever looks from some
+// height sees it; nil deletes. f is called while commits wait, for some records at a time.
+func (l *layer) changes(prefix []byte, top uint64, f func(key, value []byte)) {
+	if !slices.ContainsFunc(l.upTo(top), func(b dueBlock) bool { return b.touches(prefix[1:]) }) {
+		return
+	}
+	for i := 0; l.changesOf(i, prefix, top, f); i++ {
+	}
+}
+
+// changesOf is changes for the records of one list, if there is one.
+func (l *layer) changesOf(i int, prefix []byte, top uint64, f func(key, value []byte)) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if i >= len(l.coins.lists) {
+		return false
+	}
+	list := l.coins.lists[i]
+	for j := range list {
+		r := &list[j]
+		if r.older == hole || !r.begins(prefix) {
+			continue
+		}
+		there, known := r.seen(top)
+		if !known {
+			continue
+		}
+		p := coinPair(prefix[0], r.coin(r.OutPoint))
+		if !there {
+			p.value = nil
+		}
+		f(p.key, p.value)
+	}
+	return true
 }
 
 // upTo lists the blocks up to a height.

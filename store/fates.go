@@ -1,9 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"iter"
 	"maps"
+	"math"
 	"slices"
 
 	"cairn/chain"
@@ -40,23 +42,37 @@ func (f *fate) seen(top uint64) (there, known bool) {
 	return false, false
 }
 
-// fates are those of a layer's coins, in the order in which they came: what the last
-// block brought stands last. A small index finds them. Most are written once and
-// looked at once, so one map of all would cost a wait for memory at each of its slots.
+// fates are those of a layer's coins. They stand behind each other in the order in which
+// they came, and a small index finds them: most are written once and looked at once, so
+// one map of all would cost a wait for memory at each of its slots.
 type fates struct {
 	newest map[uint64]uint32 // by mark: which record, counted from 1
 	lists  [][]record        // of atOnce records each, the last of fewer
-	count  int
+	count  int               // of coins
+	holes  int               // records whose coins were dropped
 }
 
-// record is a coin's place in the list.
+// record is a coin's place in the lists.
 type record struct {
 	chain.OutPoint
 	older uint32 // the record before it with the same mark, counted from 1; 0 for none
 	fate
 }
 
-const atOnce = 1 << 12
+// begins tells whether one of the coin's two keys may begin so.
+func (r *record) begins(prefix []byte) bool {
+	first := r.Tx[:]
+	if prefix[0] == kindOwned {
+		first = r.owner[:]
+	}
+	n := min(len(prefix)-1, len(first))
+	return bytes.Equal(first[:n], prefix[1:1+n])
+}
+
+const (
+	atOnce = 1 << 12
+	hole   = math.MaxUint32 // older than a record whose coin was dropped
+)
 
 func newFates() fates { return fates{newest: map[uint64]uint32{}} }
 
@@ -81,9 +97,9 @@ func (f *fates) find(o chain.OutPoint) *fate {
 	return nil
 }
 
-// push adds a coin that is not known.
-func (f *fates) push(o chain.OutPoint, is fate) {
-	last := f.count / atOnce
+// add adds a coin that is not known.
+func (f *fates) add(o chain.OutPoint, is fate) {
+	last := (f.count + f.holes) / atOnce
 	if last == len(f.lists) {
 		room := 0 // most layers are small
 		if last > 0 {
@@ -94,22 +110,30 @@ func (f *fates) push(o chain.OutPoint, is fate) {
 	mark := markOf(o)
 	f.lists[last] = append(f.lists[last], record{o, f.newest[mark], is})
 	f.count++
-	f.newest[mark] = uint32(f.count)
+	f.newest[mark] = uint32(f.count + f.holes)
 }
 
-// cut takes off all records but the first n.
-func (f *fates) cut(n int) {
-	for ; f.count > n; f.count-- {
-		r := f.at(uint32(f.count))
-		if mark := markOf(r.OutPoint); r.older > 0 {
+// drop forgets a coin.
+func (f *fates) drop(o chain.OutPoint) {
+	mark := markOf(o)
+	var newer *record
+	for i := f.newest[mark]; i > 0; {
+		r := f.at(i)
+		if r.OutPoint != o {
+			newer, i = r, r.older
+			continue
+		}
+		switch {
+		case newer != nil:
+			newer.older = r.older
+		case r.older > 0:
 			f.newest[mark] = r.older
-		} else {
+		default:
 			delete(f.newest, mark)
 		}
-		last := len(f.lists) - 1
-		if f.lists[last] = f.lists[last][:len(f.lists[last])-1]; len(f.lists[last]) == 0 {
-			f.lists = f.lists[:last]
-		}
+		r.older = hole
+		f.count, f.holes = f.count-1, f.holes+1
+		return
 	}
 }
 
@@ -117,7 +141,7 @@ func (f *fates) all() iter.Seq2[chain.OutPoint, fate] {
 	return func(yield func(chain.OutPoint, fate) bool) {
 		for _, list := range f.lists {
 			for i := range list {
-				if !yield(list[i].OutPoint, list[i].fate) {
+				if list[i].older != hole && !yield(list[i].OutPoint, list[i].fate) {
 					return
 				}
 			}
@@ -125,8 +149,16 @@ func (f *fates) all() iter.Seq2[chain.OutPoint, fate] {
 	}
 }
 
+// clone is without holes, if they are many.
 func (f *fates) clone() fates {
-	own := fates{newest: maps.Clone(f.newest), count: f.count}
+	if f.holes > f.count {
+		own := newFates()
+		for o, is := range f.all() {
+			own.add(o, is)
+		}
+		return own
+	}
+	own := fates{newest: maps.Clone(f.newest), count: f.count, holes: f.holes}
 	for _, list := range f.lists {
 		own.lists = append(own.lists, slices.Clone(list))
 	}

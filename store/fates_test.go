@@ -22,27 +22,37 @@ func TestFatesAsMaps(t *testing.T) {
 			clear(o.Tx[:8])
 			o.Index = 7
 		}
-		switch r.IntN(4000) {
-		case 0, 1, 2:
-			n := r.IntN(len(order) + 1)
-			f.cut(n)
-			for _, gone := range order[n:] {
-				delete(twin, gone)
+		switch n := r.IntN(6000); {
+		case n == 0:
+			for gone := range twin {
+				if r.IntN(3) > 0 {
+					f.drop(gone)
+					delete(twin, gone)
+				}
 			}
-			order = order[:n]
-		case 3:
+		case n < 4:
 			old := f
 			f = old.clone()
 			sameFates(t, &old, twin)
-			old.cut(0)
+			for gone := range twin {
+				old.drop(gone)
+			}
+		case n < 2000 && len(order) > 0:
+			some := order[r.IntN(len(order))]
+			if f.drop(some); n%2 > 0 {
+				delete(twin, some)
+			} else if is, known := twin[some]; known {
+				f.add(some, is)
+			}
 		default:
 			is := fate{value: chain.Amount(i), made: true}
-			f.push(o, is)
+			f.add(o, is)
 			twin[o], order = is, append(order, o)
 			some := order[r.IntN(len(order))]
-			spent := twin[some]
-			spent.spent = uint64(i)
-			f.find(some).spent, twin[some] = uint64(i), spent
+			if is := f.find(some); is != nil {
+				is.spent = uint64(i)
+				twin[some] = *is
+			}
 		}
 	}
 	sameFates(t, &f, twin)

@@ -103,25 +103,30 @@ func (w *weave) until(key []byte) error {
 	return nil
 }
 
-// late is what due blocks change within a span; nil deletes. The blocks that may do
-// so are read again: their keys are derived only when somebody asks.
+// late is what is due within a span; nil deletes. Coins are in memory. For the rest the
+// blocks that may change something are read again: their keys are derived only when
+// somebody asks.
 func (m *moment) late(s span) (map[string][]byte, error) {
 	changes := map[string][]byte{}
 	low, high := s.bounds()
+	note := func(key, value []byte) {
+		if !bytes.HasPrefix(key, s.prefix) {
+			return
+		}
+		if k := string(key); low <= k && k <= high {
+			changes[k] = value
+		}
+	}
 	for _, l := range m.layers {
+		if kind := s.prefix[0]; kind == kindCoin || kind == kindOwned {
+			l.changes(s.prefix, m.top, note)
+			continue
+		}
 		for _, due := range l.upTo(m.top) {
 			if !due.touches(s.prefix[1:]) {
 				continue
 			}
-			err := deriveAgain(m.snapshot, s.prefix[0], due, func(key, value []byte) {
-				if !bytes.HasPrefix(key, s.prefix) {
-					return
-				}
-				if k := string(key); low <= k && k <= high {
-					changes[k] = value
-				}
-			})
-			if err != nil {
+			if err := deriveAgain(m.snapshot, s.prefix[0], due, note); err != nil {
 				return nil, err
 			}
 		}
@@ -129,17 +134,11 @@ func (m *moment) late(s span) (map[string][]byte, error) {
 	return changes, nil
 }
 
-// deriveAgain derives the keys of one kind from a stored block.
+// deriveAgain derives the keys of one kind from a stored body.
 func deriveAgain(s snapshot, kind byte, due dueBlock, f func(key, value []byte)) error {
-	b := late{height: due.height}
-	var err error
-	if kind == kindCoin || kind == kindOwned {
-		b.diff, err = diffOf(s, due.id)
-	} else {
-		b.body, err = bodyOf(s, due.id)
-	}
+	b, err := bodyOf(s, due.id)
 	if err == nil {
-		b.derive(kind, f)
+		late{height: due.height, body: b}.derive(kind, f)
 	}
 	return err
 }
