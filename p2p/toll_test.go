@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"fmt"
 	"io"
 	"testing"
 	"testing/synctest"
@@ -96,5 +97,20 @@ func TestPrices(t *testing.T) {
 		if got := sum(c.of, c.bytes); got < c.least || got > c.most {
 			t.Errorf("4000 pieces of %d bytes of %q cost %d", c.bytes, c.of, got)
 		}
+	}
+}
+
+// However many requests of others wait for work, gossip is read.
+func TestRequestsDoNotHoldGossipUp(t *testing.T) {
+	a, b := begin(t, dev()), begin(t, dev())
+	link(t, a, b)
+	b.crowd.ReserveN(time.Now(), crowdBurst)
+	b.crowd.ReserveN(time.Now(), crowdBurst)
+	b.crowd.SetLimit(0) // nobody's turn comes any more
+	for i := range 3 * talkPerCost {
+		if err := a.PublishTx(tx(fmt.Sprint("meanwhile ", i))); err != nil {
+			t.Fatal(err)
+		}
+		next(t, b.txs)
 	}
 }
