@@ -231,8 +231,9 @@ func (c *chronicle) branches(n *node.Node, now chain.Time) {
 func (c *chronicle) settle(now chain.Time, n *node.Node, counted []node.Peer, tips map[node.Peer]chain.Hash) {
 	best := n.Best()
 	shared := []uint64{best.Height} // heights up to which each agrees with us
+	known := map[chain.Hash]uint64{}
 	for _, who := range counted {
-		shared = append(shared, sharedHeight(n, best, tips[who]))
+		shared = append(shared, sharedHeight(n, best, tips[who], known))
 	}
 	slices.Sort(shared)
 	slices.Reverse(shared)
@@ -241,19 +242,29 @@ func (c *chronicle) settle(now chain.Time, n *node.Node, counted []node.Peer, ti
 }
 
 // sharedHeight is how high a tip's branch goes along with ours, 0 if that is not
-// known.
-func sharedHeight(n *node.Node, best chain.State, tip chain.Hash) uint64 {
-	for range firstLook {
+// known. What was found for the blocks of one branch is known for all that claim them:
+// many peers may, and each step reads the disk.
+func sharedHeight(n *node.Node, best chain.State, tip chain.Hash, known map[chain.Hash]uint64) (height uint64) {
+	var way []chain.Hash
+	for len(way) < firstLook {
+		if h, ok := known[tip]; ok {
+			height = h
+			break
+		}
 		e, ok := n.Entry(tip)
 		if !ok {
-			return 0
+			break
 		}
 		if at, ok := n.Ancestor(best.ID, e.State.Height); ok && at == tip {
-			return e.State.Height
+			height = e.State.Height
+			break
 		}
-		tip = e.Header.Prev
+		way, tip = append(way, tip), e.Header.Prev
 	}
-	return 0
+	for _, id := range way {
+		known[id] = height
+	}
+	return height
 }
 
 // reached writes the time into each block up to a height that has none yet.

@@ -38,3 +38,59 @@ func TestMadeUpTipsAreNotNoted(t *testing.T) {
 		t.Errorf("noted: %+v", list)
 	}
 }
+
+// counting counts how often it is asked where the best chain goes.
+type counting struct {
+	*store.Memory
+	asked int
+}
+
+func (c *counting) At(height uint64) (chain.Hash, error) {
+	c.asked++
+	return c.Memory.At(height)
+}
+
+// Peers that follow a long branch beside ours cost as much as one of them, however many
+// they are, and where on it each of them stands.
+func TestFollowersOfOneBranchCostAsOne(t *testing.T) {
+	p := chain.Regtest()
+	const now, long, peers = 1_900_000_000_000, 60, 40
+	s := &counting{Memory: store.NewMemory(p)}
+	n, err := node.New(now, node.Config{Params: p, Store: s, Peer: "me"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	grow := func(name string, length int) (hs []chain.Header) {
+		for at := p.GenesisState(); len(hs) < length; {
+			b := chaintest.Check(p, chaintest.Block(p, at, chaintest.Plan{Name: name}))
+			if _, err := n.Block(now, "peer", b); err != nil {
+				t.Fatal(err)
+			}
+			e, _ := n.Entry(b.ID())
+			hs, at = append(hs, b.Header()), e.State
+		}
+		return hs
+	}
+	grow("ours", long+1)
+	side := grow("theirs", long)
+	c := newChronicle(p)
+	c.begin(n)
+	var counted []node.Peer
+	asks := func(claims int) int {
+		for i := range claims {
+			who := node.Peer(rune('A' + i))
+			counted = append(counted, who)
+			claim := node.TipClaim{Peer: who, Header: side[long-1-i%long], Counter: uint64(len(counted))}
+			if _, err := n.Tip(now, who, claim); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := s.asked
+		c.watch(now, n, counted)
+		return s.asked - before
+	}
+	one := asks(1)
+	if all := asks(peers); all > 3*one {
+		t.Errorf("one follower costs %d questions, %d cost %d", one, peers, all)
+	}
+}

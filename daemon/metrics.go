@@ -296,10 +296,10 @@ func (g gauges) stances(counted []node.Peer) (stances map[string]int, agreed uin
 	stances = map[string]int{}
 	_ = g.d.loop.look(g.d.life, func(now chain.Time) {
 		n := g.d.loop.node
-		best, tips := n.Best(), fresh(n, now)
+		best, tips, known := n.Best(), fresh(n, now), map[chain.Hash]uint64{}
 		agreed = best.Height
 		for _, who := range counted {
-			shared := sharedHeight(n, best, tips[who])
+			shared := sharedHeight(n, best, tips[who], known)
 			agreed = min(agreed, shared)
 			stances[stance(n, best, tips[who], shared)]++
 		}
