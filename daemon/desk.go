@@ -36,7 +36,7 @@ func (d *desk) put(asks []node.Ask) (dropped int) {
 			l = &line{}
 			d.lines[a.From] = l
 		}
-		if len(l.waiting) >= maxWaiting {
+		if len(l.waiting) >= room(a.Request.Want) {
 			dropped++
 			continue
 		}
@@ -46,6 +46,16 @@ func (d *desk) put(asks []node.Ask) (dropped int) {
 		}
 	}
 	return dropped
+}
+
+// room is how many others may wait before a question. What waits in a pool leads to more
+// of them, and is looked at again and again: a peer that leaves those unanswered is not
+// asked for more.
+func room(w node.Want) int {
+	if w == node.WantPool {
+		return maxClerks
+	}
+	return maxWaiting
 }
 
 func (d *desk) serve(p node.Peer, l *line) {

@@ -3,8 +3,10 @@ package daemon
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cairn/chain"
@@ -121,4 +123,34 @@ func TestOneVisitIsNotTheNext(t *testing.T) {
 	if again := g.arrive("a"); again == first || g.visit("a") != again {
 		t.Errorf("the second visit has number %d, the first had %d", again, first)
 	}
+}
+
+// A peer that names what waits in its pool, and does not give it, is not asked for its
+// pool again meanwhile; whoever answers is.
+func TestPoolsAreAskedForAgainOnceTheyWereGiven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answer := make(chan struct{})
+		d := desk{
+			ask:   func(node.Ask) { <-answer },
+			spawn: func(f func()) bool { go f(); return true },
+			lines: map[node.Peer]*line{},
+		}
+		look := []node.Ask{{From: "slow", Request: node.Request{Want: node.WantPool}}}
+		rest := slices.Repeat([]node.Ask{{From: "slow", Request: node.Request{Want: node.WantPoolTxs}}}, 20)
+		for range 100 {
+			if d.put(look) == 0 {
+				d.put(rest)
+			}
+			synctest.Wait()
+		}
+		if n := len(d.lines["slow"].waiting); n > 3*len(rest) {
+			t.Errorf("%d questions wait", n)
+		}
+		close(answer)
+		synctest.Wait()
+		if n := d.put(look); n != 0 {
+			t.Error("it has answered, and is not asked again")
+		}
+		synctest.Wait()
+	})
 }
