@@ -113,3 +113,23 @@ func BenchmarkUndo(b *testing.B) {
 		p.Settle(0, func(chain.CheckedTx) error { return nil })
 	}
 }
+
+// BenchmarkConfirm lets a pool of 50,000 drain into blocks of 400.
+func BenchmarkConfirm(b *testing.B) {
+	var blocks []chain.CheckedBlock
+	for i := 0; i+400 <= crowd; i += 400 {
+		blocks = append(blocks, block("drain", many()[i:i+400]...))
+	}
+	for b.Loop() {
+		b.StopTimer()
+		p := full(b, crowd)
+		b.StartTimer()
+		for _, c := range blocks {
+			p.Confirm(c)
+		}
+		if p.Len() != 0 {
+			b.Fatalf("%d still wait", p.Len())
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*crowd), "ns/tx")
+}
