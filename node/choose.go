@@ -112,7 +112,7 @@ func (n *Node) planUndo(p *plan, v *chain.Overlay) error {
 			return fmt.Errorf("undo block %v: %w", e.id(), err)
 		}
 		p.off = append(p.off, b)
-		p.steps = append(p.steps, Step{Tip: e.parent(), Undo: true, Diff: d.Inverse()})
+		p.steps = append(p.steps, Step{Bodies: []chain.CheckedBlock{b}, Tip: e.parent(), Undo: true, Diff: d.Inverse()})
 		v.Apply(d.Inverse())
 	}
 	return nil
@@ -138,9 +138,9 @@ func (n *Node) planApply(p *plan, e *entry, v *chain.Overlay) error {
 	if err != nil {
 		return err
 	}
-	step := Step{Tip: e.id(), Diff: diff}
+	step := Step{Bodies: []chain.CheckedBlock{b}, Tip: e.id(), Diff: diff}
 	if !e.stored {
-		step.Entries, step.Bodies = []Entry{e.Entry}, []chain.CheckedBlock{b}
+		step.Entries = []Entry{e.Entry}
 	}
 	p.on = append(p.on, b)
 	p.steps = append(p.steps, step)

@@ -36,7 +36,7 @@ type Entry struct {
 // chain to another.
 type Step struct {
 	Entries   []Entry              // new or changed; complete or condemned
-	Bodies    []chain.CheckedBlock // of entries that this step makes complete
+	Bodies    []chain.CheckedBlock // of entries that this step makes complete, or of the block that it moves, to spare the store a read
 	Tip       chain.Hash           // the best chain's end after this step; the old one for a side branch
 	Undo      bool                 // takes the old tip off; otherwise a new Tip is put on
 	Diff      chain.Diff           // what that does to the coins

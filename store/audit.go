@@ -185,9 +185,22 @@ func (a *Audit) Hold(raw Raw, b chain.CheckedBlock, broken error) {
 	a.body(b)
 	at, err := a.At(e.State.Height)
 	if err != nil || at != raw.ID { // a side branch; that no height is missing is counted in the end
+		a.past(parent.State, b)
 		return
 	}
-	a.connect(parent.State, b)
+	if state, diff, ok := a.connect(parent.State, b); ok {
+		a.effects(b, state, diff)
+	}
+}
+
+// past looks up what a block did while it was on the best chain, if it ever was.
+func (a *Audit) past(parent chain.State, b chain.CheckedBlock) {
+	if raw, err := a.copyOf(keyDiff(b.ID())); errors.Is(err, node.ErrUnknown) || err == nil && raw == nil {
+		return
+	}
+	if _, diff, ok := a.connect(parent, b); ok {
+		a.lookUp(b.ID(), keyDiff(b.ID()), encodeDiff(diff))
+	}
 }
 
 // body looks up what follows from a stored body on whatever branch.
@@ -199,23 +212,27 @@ func (a *Audit) body(b chain.CheckedBlock) {
 }
 
 // connect does again what the block did to the coins. The coins that it spends
-// are taken from its diff: that they are coins of this chain, the sums tell.
-func (a *Audit) connect(parent chain.State, b chain.CheckedBlock) {
-	stored, err := a.Diff(b.ID())
+// are taken from its diff: that they are coins of this chain, the sums tell of the best
+// one.
+func (a *Audit) connect(parent chain.State, b chain.CheckedBlock) (s chain.State, d chain.Diff, ok bool) {
+	var stored chain.Diff
+	raw, err := a.copyOf(keyDiff(b.ID()))
+	if err == nil {
+		stored, err = decodeDiff(b.ID(), raw)
+	}
 	if err != nil {
 		a.Fault("diff of block %v at height %d: %v", b.ID(), parent.Height+1, err)
-		return
+		return s, d, false
 	}
 	found := chain.Coins{}
 	for _, c := range stored.Spent {
 		found[c.OutPoint] = c
 	}
-	state, diff, err := chain.Connect(a.p, parent, b, found)
+	s, d, err = chain.Connect(a.p, parent, b, found)
 	if err != nil {
 		a.Fault("block %v at height %d: %v", b.ID(), parent.Height+1, err)
-		return
 	}
-	a.effects(b, state, diff)
+	return s, d, err == nil
 }
 
 // effects looks up what follows from a block on the best chain.

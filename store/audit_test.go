@@ -84,7 +84,9 @@ func TestAuditFindsEveryFault(t *testing.T) {
 			continue
 		}
 		value := []byte(sound[key])
-		spoil("missing", key, nil)
+		if best := key[0] != kindDiff || onBest(t, s, key); best {
+			spoil("missing", key, nil)
+		}
 		spoil("longer", key, append(slices.Clone(value), 0))
 		for i := range value {
 			bent := slices.Clone(value)
@@ -104,6 +106,13 @@ func TestAuditFindsEveryFault(t *testing.T) {
 		t.Errorf("mended again: %v", list)
 	}
 	sameDisks(t, whole(t, s.book), sound)
+}
+
+// onBest tells whether a key of a block is of one on the best chain.
+func onBest(t *testing.T, s rememberer, key string) bool {
+	t.Helper()
+	_, err := s.Diff(chain.Hash([]byte(key[1:])))
+	return err == nil
 }
 
 func change0(value []byte) change { return change{value: value} }

@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"cairn/chain"
-	"cairn/node"
 )
 
 // A lag bounds what may be due: the memory that it takes, and the blocks that an
@@ -24,76 +23,75 @@ func (g lag) none() bool { return g.bytes <= 0 || g.blocks <= 0 }
 
 // full tells whether a layer is half of what may be due: it is then frozen, and the
 // next one begins.
-func (g lag) full(l *layer) bool { return 2*l.weight >= g.bytes || 2*len(l.blocks) >= g.blocks }
+func (g lag) full(l *layer) bool { return 2*l.weight >= g.bytes || 2*l.size() >= g.blocks }
 
 // behind is the write-back side of a book. All fields are guarded by book.writing.
 type behind struct {
 	lag    lag
-	layers []*layer  // what is due, oldest first: at most one that is frozen, and one that grows
-	busy   bool      // the oldest is being written
-	turn   sync.Cond // busy has ended
-	broken error     // why nothing can be written any more
-	told   bool      // a caller has heard it
+	layers []*layer   // what is due, oldest first: at most one that is frozen, and one that grows
+	busy   bool       // the oldest is being written
+	turn   sync.Cond  // busy has ended
+	toward chain.Hash // what the key v names; zero if it is not there
+	broken error      // why nothing can be written any more
+	told   bool       // a caller has heard it
 
 	flusher *flusher // nil: commits write what is due themselves
 }
 
-// due adds a block to the layer that grows.
-func (b *behind) due(l late) {
-	if n := len(b.layers); n == 0 || b.layers[n-1].frozen {
-		b.layers = append(b.layers, newLayer())
-	}
-	b.layers[len(b.layers)-1].add(l)
-}
-
-// growing is how many blocks are due of which nothing was written.
-func (b *behind) growing() int {
+// grows is the layer that grows, if there is one.
+func (b *behind) grows() *layer {
 	if n := len(b.layers); n > 0 && !b.layers[n-1].frozen {
-		return len(b.layers[n-1].blocks)
+		return b.layers[n-1]
 	}
-	return 0
+	return nil
 }
 
-// follow does to what is due what moves did to the tip.
+// stand is what is due now.
+func (b *behind) stand() *stand {
+	s := &stand{names: b.names, frozen: len(b.layers) > 0 && b.layers[0].frozen}
+	if l := b.grows(); l != nil {
+		s.growing = len(l.on)
+	}
+	return s
+}
+
+// names are those of a block that is due.
+func (b *behind) names(id chain.Hash) (*names, bool) {
+	for _, l := range b.layers {
+		if names, ok := l.names[id]; ok {
+			return names, true
+		}
+	}
+	return nil, false
+}
+
+// follow adds to what is due what a commit did.
 func (b *behind) follow(moves []move) {
-	if b.growing() > 0 && slices.ContainsFunc(moves, func(m move) bool { return m.undo }) {
-		last := len(b.layers) - 1
-		b.layers[last] = b.layers[last].clone()
+	l := b.grows()
+	if l != nil && slices.ContainsFunc(moves, func(m move) bool { return m.kind == tookOff }) {
+		l = l.clone()
+		b.layers[len(b.layers)-1] = l
 	}
 	for _, m := range moves {
-		if !m.undo {
-			b.due(m.late)
-			continue
+		if l == nil {
+			l = newLayer(m.tip)
+			b.layers = append(b.layers, l)
 		}
-		last := len(b.layers) - 1
-		if b.layers[last].takeBack(m.late); len(b.layers[last].blocks) == 0 {
-			b.layers = b.layers[:last]
-		}
+		l.take(m)
 	}
 }
 
-// see makes what the disk holds now the newest moment. moves are those that were just
-// to be written; its tip tells how many of them were.
-func (b *book) see(moves ...move) error {
+// see makes what the disk holds now, under what is due, the newest moment.
+func (b *book) see() error {
 	s, end := b.disk.hold()
-	m := &moment{snapshot: s}
-	if len(moves)+len(b.layers) > 0 {
+	if len(b.layers) > 0 {
 		tip, err := tipOf(s)
 		if err != nil {
 			end()
 			b.broken = fmt.Errorf("what was written cannot be read: %w", err)
 			return b.broken
 		}
-		m.top = tip.State.Height
-		for n := len(moves); n > 0; n-- {
-			if moves[n-1].tip == tip.State.ID {
-				b.follow(moves[:n])
-				break
-			}
-		}
-	}
-	if m.layers = slices.Clone(b.layers); len(m.layers) > 0 {
-		s = m
+		s = &moment{snapshot: s, views: b.views(tip.State.Height)}
 	}
 	b.seen.show(&held{snapshot: s, end: end})
 	return nil
@@ -102,7 +100,7 @@ func (b *book) see(moves ...move) error {
 // makeRoom waits while as much is due as may be.
 func (b *book) makeRoom() error {
 	if b.dueBlocks() > sayFrom && len(b.layers) > 1 && b.lag.full(b.layers[1]) {
-		b.say(slog.LevelInfo, "the next blocks wait: what follows from %d before them is being written", len(b.layers[0].blocks))
+		b.say(slog.LevelInfo, "the next blocks wait: what follows from %d before them is being written", b.layers[0].size())
 	}
 	for len(b.layers) > 1 && b.lag.full(b.layers[1]) && b.broken == nil {
 		if err := b.advance(); err != nil {
@@ -161,20 +159,16 @@ func (b *book) flush() error {
 	})
 }
 
-// flushOldest writes the oldest layer: first its keys, in as many transactions as
-// they take, then the mark that says so. A crash between them leaves the mark where
-// it was; the blocks behind it are on disk, and to derive their keys once more gives
-// every one of them its value. Only the last transaction needs the book for itself.
+// flushOldest writes the oldest layer: first where it leads, then its keys, in as many
+// transactions as they take, then the mark that says so. A crash between them leaves
+// the mark where it was; the blocks on the way are on disk, and to derive their keys once
+// more gives every one of them its value, wherever the tip is by then. Only the last
+// transaction needs the book for itself, and the first: from then on a block of the layer
+// may be taken off and still be on the way.
 func (b *book) flushOldest(aside func(write func())) (err error) {
-	l := b.layers[0]
-	l.frozen, b.busy = true, true
-	var rest *batch
-	aside(func() { rest, err = b.pour(l) })
-	if err == nil {
-		err = b.written(l, rest)
+	if err = b.head(b.layers[0]); err == nil {
+		err = b.flushBehind(b.layers[0], aside)
 	}
-	b.busy = false
-	b.turn.Broadcast()
 	if full := (*FullError)(nil); err != nil && !errors.As(err, &full) {
 		b.broken = fmt.Errorf("write what follows from blocks: %w", err)
 		b.say(slog.LevelError, "%v", b.broken)
@@ -184,23 +178,74 @@ func (b *book) flushOldest(aside func(write func())) (err error) {
 	return err
 }
 
+// flushBehind writes a layer after its head, most of it aside.
+func (b *book) flushBehind(l *layer, aside func(write func())) (err error) {
+	l.frozen, b.busy = true, true
+	var rest *batch
+	aside(func() { rest, err = b.pour(l) })
+	if err == nil {
+		err = b.written(l, rest)
+	}
+	b.busy = false
+	b.turn.Broadcast()
+	return err
+}
+
+// head says where a flush leads, unless one that a crash ended leads further. Without it
+// nobody would know of the keys of blocks that are taken off before the mark moves.
+func (b *book) head(l *layer) error {
+	if !l.moves() || b.toward != (chain.Hash{}) {
+		return nil
+	}
+	change := newBatch()
+	change.put(keyToward, l.tip[:])
+	if err := b.disk.write(change); err != nil {
+		return err
+	}
+	b.toward = l.tip
+	return nil
+}
+
 // written ends a flush: the rest of a layer's keys and the mark are one transaction.
 func (b *book) written(l *layer, rest *batch) error {
-	last := l.last().id
-	tip, err := b.tipID()
+	marked, tip, err := b.marks()
 	if err != nil {
 		return err
 	}
-	if tip == last {
+	none := chain.Hash{}
+	arrived := b.toward == l.tip
+	switch {
+	case marked == none:
+	case tip == l.tip && (arrived || b.toward == none):
 		rest.remove(keyWritten)
-	} else {
-		rest.put(keyWritten, last[:])
+	default:
+		rest.put(keyWritten, l.tip[:])
+	}
+	if arrived {
+		rest.remove(keyToward)
 	}
 	if err := b.disk.write(rest); err != nil {
 		return err
 	}
+	if arrived {
+		b.toward = none
+	}
 	b.layers = b.layers[1:]
 	return b.see()
+}
+
+// marks are the mark, zero if there is none, and the tip.
+func (b *book) marks() (marked, tip chain.Hash, err error) {
+	err = b.look(func(s snapshot) error {
+		raw, err := s.get(keyWritten)
+		if copy(marked[:], raw); err != nil {
+			return err
+		}
+		raw, err = find(s, keyTip)
+		copy(tip[:], raw)
+		return err
+	})
+	return marked, tip, err
 }
 
 // settleSoon lets what is due be written: by the flusher, or here and now where there
@@ -225,7 +270,7 @@ const sayFrom = 100
 
 func (b *behind) dueBlocks() (n int) {
 	for _, l := range b.layers {
-		n += len(l.blocks)
+		n += l.size()
 	}
 	return n
 }
@@ -251,89 +296,4 @@ func (b *book) finish() error {
 		return nil
 	}
 	return err
-}
-
-func (b *book) tipID() (id chain.Hash, err error) {
-	err = b.look(func(s snapshot) error {
-		raw, err := find(s, keyTip)
-		copy(id[:], raw)
-		return err
-	})
-	return id, err
-}
-
-// rollForward derives what a crash left due, from the blocks that are on disk.
-func (b *book) rollForward() error {
-	b.writing.Lock()
-	defer b.writing.Unlock()
-	from, to, err := b.gap()
-	if err != nil || from == to {
-		return err
-	}
-	bound := b.lag
-	if bound.none() {
-		bound = defaultLag
-	}
-	b.say(slog.LevelInfo, "the program ended before it had written all that follows from %d blocks: deriving it again", to-from)
-	for h := from + 1; h <= to; h++ {
-		l, err := b.stored(h)
-		if err != nil {
-			return err
-		}
-		b.due(l)
-		b.layers[0].again = true
-		if h == to || bound.full(b.layers[0]) {
-			if err := b.settle(); err != nil {
-				return err
-			}
-			b.say(slog.LevelInfo, "derived again up to block %d of %d", h, to)
-		}
-	}
-	return nil
-}
-
-// gap tells between which heights everything derived may be missing.
-func (b *book) gap() (from, to uint64, err error) {
-	err = b.look(func(s snapshot) error {
-		raw, err := s.get(keyWritten)
-		if err != nil || raw == nil {
-			return err
-		}
-		var mark chain.Hash
-		copy(mark[:], raw)
-		e, err := entryOf(s, mark)
-		if err == nil {
-			var at []byte
-			if at, err = find(s, keyHeight(e.State.Height)); err == nil && string(at) != string(mark[:]) {
-				err = errors.New("it is not on the best chain")
-			}
-		}
-		if err != nil {
-			return damaged("mark", mark, err)
-		}
-		tip, err := tipOf(s)
-		from, to = e.State.Height, tip.State.Height
-		return err
-	})
-	return from, to, err
-}
-
-// stored is a block of the best chain.
-func (b *book) stored(height uint64) (l late, err error) {
-	err = b.look(func(s snapshot) error {
-		raw, err := find(s, keyHeight(height))
-		if errors.Is(err, node.ErrUnknown) {
-			return damaged("best chain at height", height, errors.New("missing"))
-		}
-		if err != nil {
-			return err
-		}
-		id := chain.Hash(raw)
-		l.height = height
-		if l.body, err = bodyOf(s, id); err == nil {
-			l.diff, err = diffOf(s, id)
-		}
-		return err
-	})
-	return l, err
 }

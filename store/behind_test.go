@@ -16,7 +16,7 @@ import (
 	"cairn/node"
 )
 
-// gated is a disk whose writes of what is due can be held up, and fail.
+// gated is a disk whose writes of what is due can fail, and be held up but for the first.
 type gated struct {
 	disk
 	most   size
@@ -44,7 +44,8 @@ func (g *gated) write(b *batch) error {
 }
 
 func (g *gated) pass(b *batch) error {
-	if _, ends := b.changes[string(keyWritten)]; len(b.run) == 0 && !ends {
+	_, begins := b.changes[string(keyToward)]
+	if _, ends := b.changes[string(keyWritten)]; len(b.run) == 0 && !ends && !begins {
 		return nil
 	}
 	if c, marks := b.changes[string(keyTip)]; marks && c.value != nil {
@@ -54,7 +55,7 @@ func (g *gated) pass(b *batch) error {
 	g.flushs++
 	n, fails, gate := g.flushs, g.fails, g.gate
 	g.mu.Unlock()
-	if gate != nil {
+	if gate != nil && !begins {
 		g.waits <- struct{}{}
 		<-gate
 	}
@@ -127,9 +128,7 @@ func tellTheSame(t *testing.T, seed uint64) {
 	}
 	w.compare(t, s)
 	for r, want := range kept {
-		got := dumpOf(t, r.look)
-		delete(got, string(keyWritten))
-		sameDisks(t, got, want)
+		sameDisks(t, toldBy(t, r.look), want)
 		r.Close()
 	}
 }
@@ -139,7 +138,7 @@ func sameValues(t *testing.T, b *book, want map[string]string) {
 	t.Helper()
 	keys := dump(t, b.disk)
 	maps.Copy(keys, want)
-	delete(keys, string(keyWritten))
+	maps.DeleteFunc(keys, func(key, _ string) bool { return tellsOfDue(key) })
 	if err := b.look(func(s snapshot) error {
 		for key := range keys {
 			value, err := s.get([]byte(key))
@@ -207,20 +206,141 @@ func TestCrashInFlush(t *testing.T) {
 		d.set(nil, nil)
 		want := whole(t, twin.book)
 		sameDisks(t, told(t, s.book), want)
-		for second, over := 0, false; !over; second++ {
-			once := crashed(d)
-			once.set(nil, after(second))
-			_, err := newBook(p, once, lag{bytes: 1 << 40, blocks: 12})
-			if over = err == nil; !over && !errors.Is(err, errFull) {
-				t.Fatal(err)
+		points += crashAgain(t, p, d, want)
+		older := crashed(d) // as the format before has it
+		change := newBatch()
+		change.remove(keyToward)
+		if err := older.disk.write(change); err != nil {
+			t.Fatal(err)
+		}
+		points += crashAgain(t, p, older, want)
+	}
+	if t.Logf("%d crashes", points); points < 100 {
+		t.Error("too few: nothing was tried")
+	}
+}
+
+// crashAgain opens what a crash left, which is cut short by a crash before each of its
+// transactions, and opens what that leaves.
+func crashAgain(t *testing.T, p *chain.Params, d *gated, want map[string]string) (points int) {
+	t.Helper()
+	for over := false; !over; points++ {
+		once := crashed(d)
+		once.set(nil, after(points))
+		_, err := newBook(p, once, lag{bytes: 1 << 40, blocks: 12})
+		if over = err == nil; !over && !errors.Is(err, errFull) {
+			t.Fatal(err)
+		}
+		twice := crashed(once)
+		twice.set(nil, after(points/2))
+		if _, err := newBook(p, twice, lag{bytes: 1 << 40, blocks: 7}); err != nil && !errors.Is(err, errFull) {
+			t.Fatal(err)
+		}
+		sameDisks(t, whole(t, lagging(t, p, crashed(twice), idle).book), want)
+	}
+	return points
+}
+
+// Two branches from one fork, both stored, the first one the best chain. What follows
+// from all of them is written.
+func twoBranches(t *testing.T, d *gated, seed uint64) (w *world, s, twin *Memory, ends [2]*stone) {
+	t.Helper()
+	p := chaintest.Easy()
+	w, twin = newWorld(p, seed), NewMemory(p)
+	s = lagging(t, p, d, idle)
+	grow(t, w, 3, s, twin)
+	ends = [2]*stone{w.tip, w.tip}
+	for range 8 {
+		for i := range ends {
+			next := w.grow(ends[i])
+			if w.stones[next.id()] != nil { // both branches begin with it
+				ends[i] = next
+				continue
 			}
-			twice := crashed(once)
-			sameDisks(t, whole(t, lagging(t, p, twice, idle).book), want)
-			points++
+			step := w.aside(next)
+			commit(t, s, step)
+			commit(t, twin, step)
+			ends[i] = next
 		}
 	}
-	if t.Logf("%d crashes", points); points < 50 {
+	steps := w.reorganise(ends[0])
+	commit(t, s, steps...)
+	commit(t, twin, steps...)
+	sameDisks(t, whole(t, s.book), whole(t, twin.book))
+	return w, s, twin, ends
+}
+
+func up(s *stone, n int) *stone {
+	for range n {
+		s = s.parent
+	}
+	return s
+}
+
+// A crash in a flush of blocks that were taken off and others put on, when the tip has
+// gone elsewhere meanwhile.
+func TestCrashInFlushOfAReorganisation(t *testing.T) {
+	points := 0
+	for seed, elsewhere := range []func(from, to *stone, move func(*stone), grow func(int)){
+		func(from, to *stone, move func(*stone), grow func(int)) { grow(2) },
+		func(from, to *stone, move func(*stone), grow func(int)) { move(up(to, 5)); grow(2) },
+		func(from, to *stone, move func(*stone), grow func(int)) { move(up(to, 1)); move(from) },
+		func(from, to *stone, move func(*stone), grow func(int)) { move(from); grow(1); move(from) },
+		func(from, to *stone, move func(*stone), grow func(int)) { move(up(from, 6)) },
+	} {
+		for first, done := 0, false; !done; first++ {
+			d := newGated(60)
+			w, s, twin, ends := twoBranches(t, d, uint64(seed))
+			move := func(to *stone) {
+				steps := w.reorganise(to)
+				commit(t, s, steps...)
+				commit(t, twin, steps...)
+			}
+			d.most.entries = 20
+			move(ends[1])
+			d.set(nil, after(first))
+			done = s.flush() == nil
+			elsewhere(ends[0], ends[1], move, func(n int) { grow(t, w, n, s, twin) })
+			d.set(nil, nil)
+			d.most.entries = 60
+			want := told(t, twin.book)
+			sameDisks(t, told(t, s.book), want)
+			sameValues(t, s.book, want)
+			points += crashAgain(t, s.params, d, want)
+			sameDisks(t, whole(t, s.book), want)
+			w.compare(t, s)
+		}
+	}
+	if t.Logf("%d crashes", points); points < 500 {
 		t.Error("too few: nothing was tried")
+	}
+}
+
+// To take off blocks whose keys are on disk writes none of them, and what is written
+// later is what differs between the branches.
+func TestReorganisationWritesWhatDiffers(t *testing.T) {
+	d := newGated(1 << 20)
+	w, s, twin, ends := twoBranches(t, d, 5)
+	before := whole(t, s.book)
+	log := &written{disk: d, keys: map[string]int{}}
+	s.disk = log
+	steps := w.reorganise(ends[1])
+	commit(t, s, steps...)
+	commit(t, twin, steps...)
+	for key := range dump(t, d) {
+		if _, was := before[key]; !was && derives(key[0]) {
+			t.Errorf("key %q is there at once", key)
+		}
+	}
+	after := whole(t, s.book)
+	sameDisks(t, after, whole(t, twin.book))
+	for key, n := range log.keys {
+		if was, there := before[key]; n > 1 || was == after[key] && there == has(after, key) {
+			t.Errorf("key %q was written %d times, and is as it was", key, n)
+		}
+	}
+	if len(log.keys) == 0 {
+		t.Error("nothing was written")
 	}
 }
 
@@ -468,6 +588,7 @@ func TestReorganisationBehind(t *testing.T) {
 		for _, after := range []bool{false, true} {
 			d := &failingDisk{narrowDisk: narrowDisk{disk: &tree{}, most: size{70, 1 << 30}}, after: after}
 			s := lagging(t, p, d, idle)
+			d.most.entries = 16
 			commit(t, s, prelude...)
 			old := reader(t, s)
 			d.fail = d.writes + fail
@@ -486,9 +607,7 @@ func TestReorganisationBehind(t *testing.T) {
 			sameDisks(t, whole(t, lagging(t, p, again, lag{}).book), states[n])
 			commit(t, s, steps[n:]...)
 			sameDisks(t, whole(t, s.book), states[len(steps)])
-			was := dumpOf(t, old.look)
-			delete(was, string(keyWritten))
-			sameDisks(t, was, states[0])
+			sameDisks(t, toldBy(t, old.look), states[0])
 			old.Close()
 		}
 		if done && fail < 3 {
@@ -545,7 +664,7 @@ func (l *written) write(b *batch) error {
 
 // What is due takes about as much memory as is counted.
 func TestWeightOfALayer(t *testing.T) {
-	before, l := heap(), newLayer()
+	before, l := heap(), newLayer(chain.Hash{})
 	for h := range uint64(40) {
 		txs, coins := manyTxs(90_000)
 		for i, tx := range txs {
@@ -554,7 +673,7 @@ func TestWeightOfALayer(t *testing.T) {
 			tx.Inputs = spending(coins, coin)
 		}
 		s := unsigned(t, chain.Regtest(), txs, coins)
-		l.add(late{h + 1, s.body, s.diff})
+		l.take(move{block: dueBlock{id: number('b', int(h)), height: h + 1, names: namesOf(s.body)}, diff: s.diff, fresh: true})
 	}
 	taken := heap() - before
 	t.Logf("%d coins: counted %d bytes, taken %d", l.coins.count, l.weight, taken)
@@ -573,8 +692,8 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// A folder of the format before is taken over as it is, and then is of ours.
-func TestFormatBeforeIsTakenOver(t *testing.T) {
+// A folder of an old format is taken over as it is, and then is of ours.
+func TestOldFormatIsTakenOver(t *testing.T) {
 	p, dir := chaintest.Easy(), t.TempDir()
 	s := openWith(t, Config{Dir: dir, Params: p, Cache: -1})
 	w := lived(t, s, p)
@@ -594,8 +713,14 @@ func TestFormatBeforeIsTakenOver(t *testing.T) {
 }
 
 // A process that ends while blocks are due: the next open derives what is missing,
-// and says so.
+// and says so. So it does where a program of the format before has left blocks due.
 func TestOpenRollsForward(t *testing.T) {
+	for _, f := range []int{2, format} {
+		t.Run(fmt.Sprint("format ", f), func(t *testing.T) { rollForward(t, f) })
+	}
+}
+
+func rollForward(t *testing.T, f int) {
 	p, dir := chaintest.Easy(), t.TempDir()
 	s := openBadger(t, p, dir)
 	s.flusher.stop()
@@ -606,6 +731,7 @@ func TestOpenRollsForward(t *testing.T) {
 	if err := s.Close(); !errors.Is(err, errPower) {
 		t.Fatal(err)
 	}
+	rewrite(t, dir, marker{Format: f, Network: p.Name, Genesis: p.GenesisID()})
 	var said []string
 	again := openWith(t, Config{Dir: dir, Params: p, Cache: -1, Log: func(l slog.Level, text string) {
 		if l == slog.LevelInfo {

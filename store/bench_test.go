@@ -24,7 +24,7 @@ func benchmarkCommit(b *testing.B, bytes int) {
 		b.StopTimer()
 		step, next := nextStep(b, p, parent, bytes)
 		parent = next
-		planned, err := s.plan([]node.Step{step}, false)
+		planned, err := s.plan([]node.Step{step}, nil)
 		if err != nil {
 			b.Fatal(err)
 		}

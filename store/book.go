@@ -144,51 +144,65 @@ func (b *book) commit(steps []node.Step) error {
 	if err != nil {
 		return err
 	}
-	for i, batch := range p.batches {
-		if err = b.disk.write(batch); err != nil {
-			err = fmt.Errorf("transaction %d of %d: %w", i+1, len(p.batches), err)
-			break
-		}
+	n, err := b.write(p.batches)
+	if n > 0 {
+		b.follow(p.moves[:p.upTo[n-1]])
 	}
-	if seen := b.see(p.moves...); err == nil {
+	if seen := b.see(); err == nil {
 		err = seen
 	}
 	b.settleSoon()
 	return err
 }
 
-// prepare tells whether steps may be written behind. Otherwise they find everything
-// written.
-func (b *book) prepare(steps []node.Step) (behind bool, err error) {
-	if b.lag.none() {
-		return false, b.fault()
+// write writes batches until one fails, and tells how many are on disk: that which
+// failed may be there.
+func (b *book) write(batches []*batch) (n int, err error) {
+	for i, batch := range batches {
+		if err = b.disk.write(batch); err == nil {
+			continue
+		}
+		err = fmt.Errorf("transaction %d of %d: %w", i+1, len(batches), err)
+		if b.disk.view(batch.written) == nil {
+			i++
+		}
+		return i, err
 	}
-	if err := b.makeRoom(); err != nil {
-		return false, err
-	}
-	if behind, err = b.reach(steps); !behind && err == nil {
-		err = b.settle()
-	}
-	return behind, err
+	return len(batches), nil
 }
 
-// reach tells whether the steps take only such blocks off the tip as nothing was
-// written of.
-func (b *book) reach(steps []node.Step) (bool, error) {
-	tip, err := b.tipID()
-	depth := b.growing()
+// prepare tells what is due where steps are to be written behind. Otherwise they find
+// everything written: so that a block can be condemned without a trace.
+func (b *book) prepare(steps []node.Step) (*stand, error) {
+	if b.lag.none() {
+		return nil, b.fault()
+	}
+	if err := b.makeRoom(); err != nil {
+		return nil, err
+	}
+	if b.condemnsDue(steps) {
+		return nil, b.settle()
+	}
+	return b.stand(), nil
+}
+
+// condemnsDue tells whether steps condemn a block of which something is due, or will be.
+func (b *book) condemnsDue(steps []node.Step) bool {
+	bodies := map[chain.Hash]bool{}
 	for _, s := range steps {
-		switch {
-		case s.Undo:
-			depth--
-		case s.Tip != tip:
-			depth++
-		}
-		if tip = s.Tip; depth < 0 {
-			return false, err
+		for _, body := range s.Bodies {
+			bodies[body.ID()] = true
 		}
 	}
-	return true, err
+	due := func(id chain.Hash) bool {
+		_, is := b.names(id)
+		return is || bodies[id]
+	}
+	return slices.ContainsFunc(steps, func(s node.Step) bool {
+		return slices.ContainsFunc(s.Condemned, due) || slices.ContainsFunc(s.Entries, func(e node.Entry) bool {
+			return e.Status == node.Condemned && due(e.State.ID)
+		})
+	})
 }
 
 // condemns tells whether a step condemns a block. That is for good, so the disk is
@@ -199,7 +213,7 @@ func condemns(steps []node.Step) bool {
 	})
 }
 
-func (b *book) plan(steps []node.Step, behind bool) (p *plan, err error) {
+func (b *book) plan(steps []node.Step, behind *stand) (p *plan, err error) {
 	err = b.look(func(s snapshot) error {
 		p = newPlan(s, b.disk.room())
 		p.behind = behind

@@ -58,23 +58,6 @@ func derives(kind byte) bool {
 	return false
 }
 
-// derive calls f with each key of one kind that follows from a body on the best chain,
-// and with its value.
-func (b late) derive(kind byte, f func(key, value []byte)) {
-	switch kind {
-	case kindHistory:
-		for key, item := range history(b.body, b.height) {
-			f(keyHistory(key.owner, key.at), encodeItem(item))
-		}
-	case kindTx, kindSpend:
-		for _, key := range bodyKeys(b.body) {
-			if key[0] == kind {
-				f(key, []byte{})
-			}
-		}
-	}
-}
-
 // pair is a key and its value; nil deletes.
 type pair struct{ key, value []byte }
 

@@ -1,5 +1,11 @@
 package store
 
+import (
+	"bytes"
+	"cmp"
+	"errors"
+)
+
 // A disk is an ordered key-value store. There are two: Badger, and a tree in
 // memory.
 type disk interface {
@@ -78,6 +84,17 @@ func (b *batch) each(f func(key, value []byte) error) error {
 	for key, c := range b.changes {
 		if err := f([]byte(key), c.value); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// written fails unless all that is looked up of a batch is on disk.
+func (b *batch) written(s snapshot) error {
+	for key, c := range b.changes {
+		value, err := s.get([]byte(key))
+		if err != nil || !bytes.Equal(value, c.value) || (value == nil) != (c.value == nil) {
+			return cmp.Or(err, errors.New("it is not there"))
 		}
 	}
 	return nil

@@ -8,27 +8,44 @@ import (
 	"cairn/chain"
 )
 
-// late is a block that extended the tip, and whose derived keys are not on disk.
-type late struct {
-	height uint64
-	body   chain.CheckedBlock
-	diff   chain.Diff
+// kindOfMove tells what a commit did to the tree.
+type kindOfMove int
+
+const (
+	putOn    kindOfMove = iota // a block went on the tip
+	tookOff                    // the tip was taken off
+	setAside                   // a body came in beside the best chain
+)
+
+// move is what a commit did, and of which not all keys are on disk.
+type move struct {
+	kind  kindOfMove
+	block dueBlock
+	diff  chain.Diff // what putting on or taking off did to the coins
+	tip   chain.Hash // after it
+	fresh bool       // keys that follow from the body on whatever branch are not on disk
 }
 
-// A layer is what is due to be written for a run of blocks on the best chain: what
-// they did to the coins, and in which of them a question may find something. It only
-// grows, and on a chain that grows a coin is made once and spent once, so whoever
-// looks from some height sees what was made up to there and not spent up to there.
-// Once it is frozen it does not change. Where a block is taken off, a clone of the
-// layer takes its place.
+// A layer is what is due to be written for a way from one tip to another: some blocks
+// off, and some on. It knows what the way did to the coins, and which blocks a question
+// has to look into. While only blocks are put on it grows in place, and whoever looks
+// from some height sees what was made up to there and not spent up to there. Where a
+// block is taken off, a clone of the layer takes its place. Once it is frozen it does
+// not change.
 type layer struct {
-	mu     sync.RWMutex
-	coins  fates      // guarded by mu
-	blocks []dueBlock // guarded by mu; by height, without a gap
+	mu    sync.RWMutex
+	coins fates // guarded by mu
 
-	weight int64 // bytes of memory, about; owned by the writer
-	frozen bool  // owned by the writer
-	again  bool  // a crash may have left some of its keys on disk
+	// Owned by the writer. Moments keep the slices as they were: nothing in them
+	// changes, but by a clone.
+	off    []dueBlock            // from the tip below the layer down, newest first
+	on     []dueBlock            // from there up, oldest first
+	bodies []dueBlock            // blocks on whatever branch whose keys t and x are due
+	tip    chain.Hash            // where the way leads
+	names  map[chain.Hash]*names // of all blocks above; clones share it
+	weight int64                 // bytes of memory, about
+	frozen bool
+	again  bool // a crash may have left some of its keys on disk
 }
 
 // dueBlock is a block in a layer.
@@ -36,6 +53,7 @@ type dueBlock struct {
 	id     chain.Hash
 	height uint64
 	names  *names
+	marked bool // of bodies: the key i tells of it
 }
 
 // What a coin and a name in a layer take of memory, in bytes: the map is two thirds
@@ -43,56 +61,119 @@ type dueBlock struct {
 const (
 	coinWeight = 150
 	nameWeight = 8
-	dueWeight  = 192 // of a block, beside its names
+	dueWeight  = 256 // of a block, beside its names
 )
 
-func newLayer() *layer { return &layer{coins: newFates()} }
+// newLayer begins at a tip.
+func newLayer(tip chain.Hash) *layer {
+	return &layer{coins: newFates(), names: map[chain.Hash]*names{}, tip: tip}
+}
 
-// add puts the next block on.
-func (l *layer) add(b late) {
-	block := dueBlock{b.body.ID(), b.height, namesOf(b)}
+// size is how many blocks the layer holds, about.
+func (l *layer) size() int { return len(l.off) + max(len(l.on), len(l.bodies)) }
+
+// moves tells whether there is a way at all.
+func (l *layer) moves() bool { return len(l.off)+len(l.on) > 0 }
+
+// take adds a move.
+func (l *layer) take(m move) {
+	b, known := m.block, l.coins.count
+	if _, there := l.names[b.id]; !there {
+		l.names[b.id] = b.names
+		l.weight += int64(len(b.names.list))*nameWeight + dueWeight
+	}
+	switch m.kind {
+	case setAside:
+		b.marked = true
+		l.bodies = append(l.bodies, b)
+	case putOn:
+		if m.fresh {
+			l.bodies = append(l.bodies, b)
+		}
+		l.on = append(l.on, b)
+		l.putOn(b.height, m.diff)
+	case tookOff:
+		if n := len(l.on); n > 0 {
+			l.on = l.on[:n-1]
+			l.leaveAside(b)
+		} else {
+			l.off = append(l.off, b)
+		}
+		l.takeOff(m.diff)
+	}
+	l.weight += int64(l.coins.count-known) * coinWeight
+	l.tip = m.tip
+}
+
+// leaveAside keeps due what follows from the body of a block that was on the way.
+func (l *layer) leaveAside(b dueBlock) {
+	b.marked = true
+	if n := slices.IndexFunc(l.bodies, func(o dueBlock) bool { return o.id == b.id }); n >= 0 {
+		l.bodies[n] = b
+		return
+	}
+	l.bodies = append(l.bodies, b)
+}
+
+// putOn does to the coins what a block did. It spares a moment that looks at them.
+func (l *layer) putOn(height uint64, d chain.Diff) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	known := l.coins.count
-	for _, c := range b.diff.Spent {
-		if f := l.coins.find(c.OutPoint); f != nil {
-			f.spent = b.height
-			continue
-		}
-		below := fateOf(c)
-		below.spent = b.height
-		l.coins.add(c.OutPoint, below)
+	for _, c := range d.Spent {
+		l.fate(c, true).spent = height
 	}
-	for _, c := range b.diff.Created {
+	for _, c := range d.Created {
+		if len(l.off) > 0 { // otherwise it is new
+			if f := l.coins.find(c.OutPoint); f != nil {
+				f.remake(c.Height)
+				continue
+			}
+		}
 		f := fateOf(c)
 		f.made = true
 		l.coins.add(c.OutPoint, f)
 	}
-	l.blocks = append(l.blocks, block)
-	l.weight += int64(l.coins.count-known)*coinWeight + int64(len(block.names.list))*nameWeight + dueWeight
+}
+
+// fate is that of a coin, which was there below the layer or not if it is not known yet.
+func (l *layer) fate(c chain.Coin, below bool) *fate {
+	if f := l.coins.find(c.OutPoint); f != nil {
+		return f
+	}
+	f := fateOf(c)
+	f.below = below
+	return l.coins.add(c.OutPoint, f)
+}
+
+// takeOff does to the coins what taking a block off did: d is the inverse of what the
+// block did. Nobody else looks at a layer to which this happens.
+func (l *layer) takeOff(d chain.Diff) {
+	for _, c := range d.Spent {
+		f := l.fate(c, true)
+		f.unmake()
+		l.forget(c.OutPoint, f)
+	}
+	for _, c := range d.Created {
+		f := l.fate(c, false)
+		f.spent = 0
+		l.forget(c.OutPoint, f)
+	}
+}
+
+// forget lets go of a coin of which all is as below. After a crash it does not: the disk
+// may hold some of what was to become of the coin.
+func (l *layer) forget(o chain.OutPoint, f *fate) {
+	if f.idle() && !f.made && !l.again {
+		l.coins.drop(o)
+	}
 }
 
 // clone is a layer of its own: moments go on looking at the old one.
 func (l *layer) clone() *layer {
-	return &layer{coins: l.coins.clone(), blocks: slices.Clone(l.blocks), weight: l.weight}
-}
-
-// takeBack undoes the last add: the diff is that of the undo.
-func (l *layer) takeBack(b late) {
-	known := l.coins.count
-	for _, c := range b.diff.Spent {
-		l.coins.drop(c.OutPoint)
+	return &layer{
+		coins: l.coins.clone(), off: slices.Clone(l.off), on: slices.Clone(l.on), bodies: slices.Clone(l.bodies),
+		tip: l.tip, names: l.names, weight: l.weight, again: l.again,
 	}
-	for _, c := range b.diff.Created {
-		if f := l.coins.find(c.OutPoint); f != nil && f.made {
-			f.spent = 0
-		} else {
-			l.coins.drop(c.OutPoint)
-		}
-	}
-	gone := l.last()
-	l.blocks = l.blocks[:len(l.blocks)-1]
-	l.weight -= int64(known-l.coins.count)*coinWeight + int64(len(gone.names.list))*nameWeight + dueWeight
 }
 
 // coin tells what the layer knows of a coin from some height: there, gone, or
@@ -104,16 +185,12 @@ func (l *layer) coin(o chain.OutPoint, top uint64) (c chain.Coin, there, known b
 	if f == nil {
 		return c, false, false
 	}
-	there, known = f.seen(top)
-	return f.coin(o), there, known
+	return f.coin(o), f.seen(top), true
 }
 
 // changes calls f with each key of a coin that begins so, as whoever looks from some
 // height sees it; nil deletes. f is called while commits wait, for some records at a time.
 func (l *layer) changes(prefix []byte, top uint64, f func(key, value []byte)) {
-	if !slices.ContainsFunc(l.upTo(top), func(b dueBlock) bool { return b.touches(prefix[1:]) }) {
-		return
-	}
 	for i := 0; l.changesOf(i, prefix, top, f); i++ {
 	}
 }
@@ -131,31 +208,14 @@ func (l *layer) changesOf(i int, prefix []byte, top uint64, f func(key, value []
 		if r.older == hole || !r.begins(prefix) {
 			continue
 		}
-		there, known := r.seen(top)
-		if !known {
-			continue
-		}
 		p := coinPair(prefix[0], r.coin(r.OutPoint))
-		if !there {
+		if !r.seen(top) {
 			p.value = nil
 		}
 		f(p.key, p.value)
 	}
 	return true
 }
-
-// upTo lists the blocks up to a height.
-func (l *layer) upTo(top uint64) []dueBlock {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	n := len(l.blocks)
-	for n > 0 && l.blocks[n-1].height > top {
-		n--
-	}
-	return l.blocks[:n]
-}
-
-func (l *layer) last() dueBlock { return l.blocks[len(l.blocks)-1] }
 
 // names are the beginnings of all ids and addresses that a block's keys begin with,
 // sorted by the first who asks for one: most blocks are written before anybody does.
@@ -166,14 +226,14 @@ type names struct {
 
 // namesOf are those of a block's transactions, of those whose outputs it spends, and
 // of all owners.
-func namesOf(b late) *names {
-	list := make([]uint64, 0, 5*len(b.body.Txs())+2)
+func namesOf(b chain.CheckedBlock) *names {
+	list := make([]uint64, 0, 5*len(b.Txs())+2)
 	name := func(h [32]byte) { list = append(list, nameOf(h[:])) }
-	name(b.body.CoinbaseID())
-	for _, out := range b.body.Block().Coinbase.Outputs {
+	name(b.CoinbaseID())
+	for _, out := range b.Block().Coinbase.Outputs {
 		name(out.To)
 	}
-	for _, t := range b.body.Txs() {
+	for _, t := range b.Txs() {
 		name(t.ID())
 		for i := range t.Tx().Inputs {
 			name(t.Tx().Inputs[i].Prev.Tx)

@@ -17,9 +17,12 @@ type fate struct {
 	owner    chain.Address
 	value    chain.Amount
 	height   uint64 // of the block that made it
-	spent    uint64 // height of the block that spent it; 0 for none
+	spent    uint64 // height of the block on the way that spent it; 0 for none
 	coinbase bool
-	made     bool // in this layer; otherwise below it
+	made     bool // by a block on the way; otherwise whoever made it lies below
+	gone     bool // whoever made it was taken off
+	below    bool // below the layer it is there
+	aged     bool // and was made at another height there
 }
 
 func fateOf(c chain.Coin) fate {
@@ -30,16 +33,24 @@ func (f fate) coin(o chain.OutPoint) chain.Coin {
 	return chain.Coin{OutPoint: o, Value: f.value, Owner: f.owner, Height: f.height, Coinbase: f.coinbase}
 }
 
-// seen tells what whoever looks from a height sees of the coin: there, gone, or
-// nothing.
-func (f *fate) seen(top uint64) (there, known bool) {
-	switch {
-	case f.spent != 0 && f.spent <= top:
-		return false, true
-	case f.made:
-		return f.height <= top, true
-	}
-	return false, false
+// seen tells whether the coin is there for whoever looks from a height.
+func (f *fate) seen(top uint64) bool {
+	return !f.gone && (f.spent == 0 || f.spent > top) && (!f.made || f.height <= top)
+}
+
+// there tells whether the coin is unspent at the end of the way.
+func (f *fate) there() bool { return !f.gone && f.spent == 0 }
+
+// idle tells that the way changed nothing about the coin.
+func (f *fate) idle() bool { return f.there() == f.below && !(f.below && f.aged) }
+
+// unmake takes off whoever made the coin.
+func (f *fate) unmake() { f.gone, f.made, f.spent = true, false, 0 }
+
+// remake makes a coin again that is gone.
+func (f *fate) remake(height uint64) {
+	f.aged = f.below && (f.aged || f.height != height)
+	f.gone, f.made, f.spent, f.height = false, true, 0, height
 }
 
 // fates are those of a layer's coins. They stand behind each other in the order in which
@@ -98,7 +109,7 @@ func (f *fates) find(o chain.OutPoint) *fate {
 }
 
 // add adds a coin that is not known.
-func (f *fates) add(o chain.OutPoint, is fate) {
+func (f *fates) add(o chain.OutPoint, is fate) *fate {
 	last := (f.count + f.holes) / atOnce
 	if last == len(f.lists) {
 		room := 0 // most layers are small
@@ -111,6 +122,7 @@ func (f *fates) add(o chain.OutPoint, is fate) {
 	f.lists[last] = append(f.lists[last], record{o, f.newest[mark], is})
 	f.count++
 	f.newest[mark] = uint32(f.count + f.holes)
+	return &f.at(uint32(f.count + f.holes)).fate
 }
 
 // drop forgets a coin.

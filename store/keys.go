@@ -14,18 +14,21 @@ import (
 //	s  height block                    that an entry stands at this height, on whatever branch
 //	b  block                           body of a complete entry, in its canonical encoding
 //	h  height                          block id, best chain only
-//	d  block                           diff, best chain only
+//	d  block                           diff, of every block that is or was on the best chain
 //	c  txid index                      unspent coin: height and coinbase flag, value, owner
 //	a  owner txid index                the same coin without its owner
 //	y  owner height position           what a transaction did to an owner, best chain only: txid, received, spent
 //	t  txid block                      that a stored body holds the transaction
 //	x  txid index spender block        that a stored body's transaction spends the output
 //	u  name                            other packages' values
-//	w                                  the block of the best chain up to which all that follows from blocks is
-//	                                   written; it is there while that is not the tip
+//	w                                  the block where the tip was when all that follows from it was written; it
+//	                                   is there while that is not the tip
+//	v                                  the block up to which that is being written
+//	i  block                           that t and x of a stored body may be missing
 //
-// h, d, c, a and y follow the tip; t and x follow the bodies. Of blocks between w
-// and the tip, any c, a, y, t and x may be missing or stale.
+// h, c, a and y follow the tip; t and x follow the bodies. Of blocks on the way from w
+// by v to the tip, those that are taken off on it included, any c, a and y may be
+// missing or stale, and any t and x missing.
 const (
 	kindTip       = 'm'
 	kindEntry     = 'e'
@@ -40,12 +43,15 @@ const (
 	kindSpend     = 'x'
 	kindNamed     = 'u'
 	kindWritten   = 'w'
+	kindToward    = 'v'
+	kindAside     = 'i'
 	outPointBytes = 32 + 4
 )
 
 var (
 	keyTip     = []byte{kindTip}
 	keyWritten = []byte{kindWritten}
+	keyToward  = []byte{kindToward}
 )
 
 func keyOf(kind byte, id chain.Hash) []byte {
@@ -54,6 +60,7 @@ func keyOf(kind byte, id chain.Hash) []byte {
 
 func keyEntry(id chain.Hash) []byte { return keyOf(kindEntry, id) }
 func keyBody(id chain.Hash) []byte  { return keyOf(kindBody, id) }
+func keyAside(id chain.Hash) []byte { return keyOf(kindAside, id) }
 func keyDiff(id chain.Hash) []byte  { return keyOf(kindDiff, id) }
 
 func keyHeight(height uint64) []byte {

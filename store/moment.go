@@ -3,7 +3,9 @@ package store
 import (
 	"bytes"
 	"cmp"
+	"iter"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 )
@@ -12,8 +14,24 @@ import (
 // key is in both, what is due counts: some of it may have been written already.
 type moment struct {
 	snapshot
-	layers []*layer // oldest first
-	top    uint64   // height of the tip: what the layers hold above it came later
+	views []view // oldest first
+}
+
+// view is a layer as it was: it may have grown since.
+type view struct {
+	*layer
+	off, on, bodies []dueBlock
+	top             uint64 // what the layer holds above this height came later
+}
+
+// views are the layers as they are at a height of the tip.
+func (b *behind) views(top uint64) []view {
+	list := make([]view, len(b.layers))
+	for i, l := range b.layers {
+		list[i] = view{layer: l, off: l.off, on: l.on, bodies: l.bodies, top: math.MaxUint64}
+	}
+	list[len(list)-1].top = top
+	return list
 }
 
 func (m *moment) get(key []byte) ([]byte, error) {
@@ -32,8 +50,8 @@ func (m *moment) get(key []byte) ([]byte, error) {
 
 func (m *moment) coin(key []byte) ([]byte, error) {
 	o := readOutPoint(key[1:])
-	for _, l := range slices.Backward(m.layers) {
-		if c, there, known := l.coin(o, m.top); there {
+	for _, v := range slices.Backward(m.views) {
+		if c, there, known := v.coin(o, v.top); there {
 			return encodeCoin(c), nil
 		} else if known {
 			return nil, nil
@@ -117,30 +135,74 @@ func (m *moment) late(s span) (map[string][]byte, error) {
 			changes[k] = value
 		}
 	}
-	for _, l := range m.layers {
-		if kind := s.prefix[0]; kind == kindCoin || kind == kindOwned {
-			l.changes(s.prefix, m.top, note)
-			continue
-		}
-		for _, due := range l.upTo(m.top) {
-			if !due.touches(s.prefix[1:]) {
-				continue
-			}
-			if err := deriveAgain(m.snapshot, s.prefix[0], due, note); err != nil {
-				return nil, err
-			}
+	for _, v := range m.views {
+		if err := v.derive(m.snapshot, s.prefix, note); err != nil {
+			return nil, err
 		}
 	}
 	return changes, nil
 }
 
-// deriveAgain derives the keys of one kind from a stored body.
-func deriveAgain(s snapshot, kind byte, due dueBlock, f func(key, value []byte)) error {
-	b, err := bodyOf(s, due.id)
-	if err == nil {
-		late{height: due.height, body: b}.derive(kind, f)
+// derive calls f with all keys that begin so and are due, and with others of their kind;
+// nil deletes.
+func (v view) derive(s snapshot, prefix []byte, f func(key, value []byte)) error {
+	touching := func(blocks []dueBlock) iter.Seq[dueBlock] {
+		return func(yield func(dueBlock) bool) {
+			for _, due := range blocks {
+				if due.touches(prefix[1:]) && !yield(due) {
+					return
+				}
+			}
+		}
 	}
-	return err
+	switch kind := prefix[0]; kind {
+	case kindCoin, kindOwned:
+		for range touching(slices.Concat(v.off, v.on)) {
+			v.changes(prefix, v.top, f)
+			break
+		}
+		return nil
+	case kindHistory:
+		if err := deriveHistory(s, touching(v.off), true, f); err != nil {
+			return err
+		}
+		return deriveHistory(s, touching(v.on), false, f)
+	default:
+		return deriveIndex(s, touching(v.bodies), f)
+	}
+}
+
+// deriveIndex derives the keys that follow from stored bodies on whatever branch.
+func deriveIndex(s snapshot, blocks iter.Seq[dueBlock], f func(key, value []byte)) error {
+	for due := range blocks {
+		b, err := bodyOf(s, due.id)
+		if err != nil {
+			return err
+		}
+		for _, key := range bodyKeys(b) {
+			f(key, []byte{})
+		}
+	}
+	return nil
+}
+
+// deriveHistory derives the history that stored blocks add, or take away where they are
+// taken off.
+func deriveHistory(s snapshot, blocks iter.Seq[dueBlock], off bool, f func(key, value []byte)) error {
+	for due := range blocks {
+		b, err := bodyOf(s, due.id)
+		if err != nil {
+			return err
+		}
+		for key, item := range history(b, due.height) {
+			value := encodeItem(item)
+			if off {
+				value = nil
+			}
+			f(keyHistory(key.owner, key.at), value)
+		}
+	}
+	return nil
 }
 
 // seen is the newest moment, which all share who look at it.

@@ -26,19 +26,21 @@ type plan struct {
 	step    *batch                            // of the step being planned
 	bodies  map[chain.Hash]chain.CheckedBlock // that came with these steps
 
-	behind bool   // what follows from a block on the tip is left due, and what is taken off was due
-	moves  []move // of the tip, if so
+	behind *stand              // nil: what follows from blocks is written at once
+	fresh  map[chain.Hash]bool // bodies that came with these steps and go on the tip
+	moves  []move              // if behind
+	upTo   []int               // how many of them are made with each batch
 }
 
-// move puts a block whose derived keys are due on the tip, or takes one off.
-type move struct {
-	late
-	undo bool
-	tip  chain.Hash // after it
+// stand is what is due when a plan begins.
+type stand struct {
+	names   func(chain.Hash) (*names, bool) // of a block that is due
+	growing int                             // blocks on the tip of which nothing was written
+	frozen  bool                            // something is being written
 }
 
 func newPlan(base snapshot, room size) *plan {
-	return &plan{base: base, room: room, bodies: map[chain.Hash]chain.CheckedBlock{}}
+	return &plan{base: base, room: room, bodies: map[chain.Hash]chain.CheckedBlock{}, fresh: map[chain.Hash]bool{}}
 }
 
 // get reads through all that is planned.
@@ -63,8 +65,9 @@ func (p *plan) take(s node.Step) error {
 	}
 	if n := len(p.batches); n > 0 && p.batches[n-1].weight.plus(p.step.weight).fits(p.room) {
 		p.batches[n-1].then(p.step)
+		p.upTo[n-1] = len(p.moves)
 	} else {
-		p.batches = append(p.batches, p.step)
+		p.batches, p.upTo = append(p.batches, p.step), append(p.upTo, len(p.moves))
 	}
 	p.step = nil
 	return nil
@@ -125,8 +128,7 @@ func (p *plan) enter(e node.Entry, tip chain.Hash) error {
 	if !ok {
 		return fault("entry %v is complete without a body", id)
 	}
-	p.write(b, p.behind && id == tip)
-	return nil
+	return p.write(b, e.State, tip)
 }
 
 // stored holds a step to its word that its bodies are those of complete entries.
@@ -139,14 +141,34 @@ func (p *plan) stored(id chain.Hash) error {
 }
 
 // write writes a body, and what follows from it on whatever branch unless that is due.
-func (p *plan) write(b chain.CheckedBlock, due bool) {
-	p.step.add(keyBody(b.ID()), b.Raw())
-	if due {
-		return
+func (p *plan) write(b chain.CheckedBlock, s chain.State, tip chain.Hash) error {
+	p.step.add(keyBody(s.ID), b.Raw())
+	switch {
+	case p.behind == nil:
+		for _, key := range bodyKeys(b) {
+			p.step.add(key, nil)
+		}
+	case s.ID == tip:
+		p.fresh[s.ID] = true
+	default:
+		p.step.add(keyAside(s.ID), nil)
+		return p.moved(move{kind: setAside, block: dueBlock{id: s.ID, height: s.Height}, tip: tip})
 	}
-	for _, key := range bodyKeys(b) {
-		p.step.add(key, nil)
+	return nil
+}
+
+// moved notes a move that is to be followed by what is due.
+func (p *plan) moved(m move) error {
+	var known bool
+	if m.block.names, known = p.behind.names(m.block.id); !known {
+		b, err := p.body(m.block.id)
+		if err != nil {
+			return err
+		}
+		m.block.names = namesOf(b)
 	}
+	p.moves = append(p.moves, m)
+	return nil
 }
 
 // condemn marks an entry. Its body goes, with all that was derived from it: what
@@ -173,6 +195,9 @@ func (p *plan) condemn(id chain.Hash) error {
 	p.step.remove(keyBody(id))
 	for _, key := range bodyKeys(b) {
 		p.step.remove(key)
+	}
+	if p.step.remove(keyDiff(id)); p.behind != nil {
+		p.step.remove(keyAside(id))
 	}
 	e.Status = node.Condemned
 	p.step.put(keyEntry(id), encodeEntry(e))
@@ -216,16 +241,23 @@ func (p *plan) put(old, next node.Entry, d chain.Diff) error {
 // extend writes all that follows the tip, or leaves due what follows from blocks.
 func (p *plan) extend(s chain.State, prev chain.Hash, d chain.Diff) error {
 	id := s.ID
-	b, err := p.body(id)
-	if err != nil {
+	if err := p.did(id, d); err != nil {
 		return err
 	}
 	p.step.put(keyTip, id[:])
 	p.step.add(keyHeight(s.Height), id[:])
-	p.step.add(keyDiff(id), encodeDiff(d))
-	if p.behind {
-		p.moves = append(p.moves, move{late: late{s.Height, b, d}, tip: id})
-		return p.mention(prev)
+	if p.behind != nil {
+		p.behind.growing++
+		fresh := p.fresh[id]
+		delete(p.fresh, id)
+		if err := p.mention(prev); err != nil {
+			return err
+		}
+		return p.moved(move{kind: putOn, block: dueBlock{id: id, height: s.Height}, diff: d, tip: id, fresh: fresh})
+	}
+	b, err := p.body(id)
+	if err != nil {
+		return err
 	}
 	for key, item := range history(b, s.Height) {
 		p.step.add(keyHistory(key.owner, key.at), encodeItem(item))
@@ -234,28 +266,49 @@ func (p *plan) extend(s chain.State, prev chain.Hash, d chain.Diff) error {
 	return nil
 }
 
+// did writes what a block does to the coins: it was on the best chain before, or is
+// for the first time.
+func (p *plan) did(id chain.Hash, d chain.Diff) error {
+	diff := encodeDiff(d)
+	raw, err := p.get(keyDiff(id))
+	switch {
+	case err != nil:
+		return err
+	case raw == nil:
+		p.step.add(keyDiff(id), diff)
+	case string(raw) != string(diff):
+		return fault("%v does not do what it did before", id)
+	}
+	return nil
+}
+
 // mention marks where what is due begins, in the transaction with its first block.
-func (p *plan) mention(prev chain.Hash) error {
+func (p *plan) mention(tip chain.Hash) error {
 	marked, err := p.get(keyWritten)
 	if err != nil || marked != nil {
 		return err
 	}
-	p.step.add(keyWritten, bytes.Clone(prev[:]))
+	p.step.add(keyWritten, bytes.Clone(tip[:]))
 	return nil
 }
 
-// takeBack takes a block off the tip of which no key on the best chain was written:
-// what follows from its body on whatever branch is so now.
-func (p *plan) takeBack(old, next chain.State, b chain.CheckedBlock, d chain.Diff) error {
-	for _, key := range bodyKeys(b) {
-		p.step.put(key, nil)
+// takeBack takes a block off the tip and leaves due what follows from that.
+func (p *plan) takeBack(old, next chain.State, d chain.Diff) error {
+	if err := p.mention(old.ID); err != nil {
+		return err
 	}
-	p.moves = append(p.moves, move{late: late{old.Height, b, d}, undo: true, tip: next.ID})
-	marked, err := p.get(keyWritten)
-	if err == nil && string(marked) == string(next.ID[:]) { // nothing is due any more
-		p.step.remove(keyWritten)
+	if p.behind.growing > 0 { // no longer on the way from the mark
+		p.behind.growing--
+		p.step.put(keyAside(old.ID), nil)
+		marked, err := p.get(keyWritten)
+		if err != nil {
+			return err
+		}
+		if string(marked) == string(next.ID[:]) && !p.behind.frozen { // there is no way any more
+			p.step.remove(keyWritten)
+		}
 	}
-	return err
+	return p.moved(move{kind: tookOff, block: dueBlock{id: old.ID, height: old.Height}, diff: d, tip: next.ID})
 }
 
 func (p *plan) undo(old, next node.Entry, d chain.Diff) error {
@@ -270,15 +323,14 @@ func (p *plan) undo(old, next node.Entry, d chain.Diff) error {
 	if string(raw) != string(encodeDiff(d.Inverse())) {
 		return fault("undoing %v is not the inverse of what it did", id)
 	}
+	p.step.put(keyTip, next.State.ID[:])
+	p.step.remove(keyHeight(old.State.Height))
+	if p.behind != nil {
+		return p.takeBack(old.State, next.State, d)
+	}
 	b, err := p.body(id)
 	if err != nil {
 		return err
-	}
-	p.step.put(keyTip, next.State.ID[:])
-	p.step.remove(keyHeight(old.State.Height))
-	p.step.remove(keyDiff(id))
-	if p.behind {
-		return p.takeBack(old.State, next.State, b, d)
 	}
 	for key := range history(b, old.State.Height) {
 		p.step.remove(keyHistory(key.owner, key.at))

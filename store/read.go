@@ -163,7 +163,17 @@ func (r reads) copyOf(key []byte) (raw []byte, err error) {
 // Diff is what a block on the best chain did to the coins, else node.ErrUnknown.
 func (r reads) Diff(id chain.Hash) (d chain.Diff, err error) {
 	err = r.view(func(s snapshot) error {
-		d, err = diffOf(s, id)
+		e, err := entryOf(s, id)
+		if err != nil {
+			return err
+		}
+		at, err := find(s, keyHeight(e.State.Height))
+		if err == nil && string(at) != string(id[:]) {
+			err = node.ErrUnknown
+		}
+		if err == nil {
+			d, err = diffOf(s, id)
+		}
 		return err
 	})
 	return d, err

@@ -134,7 +134,7 @@ func TestLargestBlockOfAnyNetworkFits(t *testing.T) {
 // fits commits a step that must be one transaction.
 func fits(t *testing.T, b *Badger, step node.Step) {
 	t.Helper()
-	planned, err := b.plan([]node.Step{step}, false)
+	planned, err := b.plan([]node.Step{step}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -497,12 +497,21 @@ func whole(t testing.TB, b *book) map[string]string {
 	return dump(t, b.disk)
 }
 
-// told is every key that a book tells of; where what is due begins is its own matter.
+// told is every key that a book tells of; what is due is its own matter.
 func told(t testing.TB, b *book) map[string]string {
 	t.Helper()
-	all := dumpOf(t, b.look)
-	delete(all, string(keyWritten))
+	return toldBy(t, b.look)
+}
+
+func toldBy(t testing.TB, view func(func(snapshot) error) error) map[string]string {
+	t.Helper()
+	all := dumpOf(t, view)
+	maps.DeleteFunc(all, func(key, _ string) bool { return tellsOfDue(key) })
 	return all
+}
+
+func tellsOfDue(key string) bool {
+	return key[0] == kindWritten || key[0] == kindToward || key[0] == kindAside
 }
 
 // tamper changes a book's disk behind its back.
