@@ -41,6 +41,16 @@ func (u upkeep) Refuses() error {
 	return u.d.noRoom()
 }
 
+// Due is what the store has not written yet.
+func (u upkeep) Due() *rpc.Due {
+	s, ok := u.d.stored().(due)
+	if !ok {
+		return nil
+	}
+	is := s.Due()
+	return &rpc.Due{Blocks: is.Blocks, Bytes: is.Bytes, Flushes: is.Flushes, Failures: is.Failures, Seconds: is.Took.Seconds()}
+}
+
 // Logged tells what is logged.
 func (u upkeep) Logged() map[string]bool {
 	if u.d.cfg.Logs == nil {

@@ -167,7 +167,7 @@ func (d *Daemon) open() (err error) {
 	for _, f := range []func(){d.tick, d.tellTip, d.renewOnFees, d.announce, d.relay, d.keepPool, d.proclaim} {
 		d.all.Go(f)
 	}
-	if s, ok := d.cfg.Store.(timed).Store.(breakable); ok {
+	if s, ok := d.stored().(breakable); ok {
 		d.all.Go(func() { d.heedStore(s) })
 	}
 	if d.cfg.Mine {

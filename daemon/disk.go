@@ -35,6 +35,9 @@ func (d *Daemon) watchDisk() {
 	}
 }
 
+// stored is the store as it was handed in.
+func (d *Daemon) stored() Store { return d.cfg.Store.(timed).Store }
+
 // breakable is a store that writes when nobody waits for it.
 type breakable interface {
 	Broken() <-chan struct{} // closed once it cannot write any more

@@ -362,7 +362,13 @@ func (g gauges) stratum(tell teller, s rpc.StratumStatus) {
 	tell.counter("stratum_shares_total", shares, float64(s.Shares.Invalid), "outcome", "invalid")
 }
 
+// due is a store that writes indexes behind the tip.
+type due interface{ Due() store.Due }
+
 func (g gauges) disk(tell teller) {
+	if s, ok := g.d.stored().(due); ok {
+		g.due(tell, s.Due())
+	}
 	if g.store == nil {
 		return
 	}
@@ -378,4 +384,12 @@ func (g gauges) disk(tell teller) {
 	tell.counter("store_cache_misses_total", "Reads that no cache answered.", float64(s.IndexMiss), "cache", "index")
 	tell.gauge("store_cache_bytes", "What the caches hold.", float64(s.BlockBytes), "cache", "block")
 	tell.gauge("store_cache_bytes", "What the caches hold.", float64(s.IndexSize), "cache", "index")
+}
+
+func (g gauges) due(tell teller, s store.Due) {
+	tell.gauge("store_due_blocks", "Blocks whose indexes are not on disk yet: after a crash they are made again.", float64(s.Blocks))
+	tell.gauge("store_due_bytes", "Memory that holds what follows from those.", float64(s.Bytes))
+	tell.counter("store_flushes_total", "Runs of blocks whose indexes were written to disk, and tries that failed.", float64(s.Flushes), "outcome", "written")
+	tell.counter("store_flushes_total", "Runs of blocks whose indexes were written to disk, and tries that failed.", float64(s.Failures), "outcome", "failed")
+	tell.counter("store_flush_seconds_total", "Time that those took.", s.Took.Seconds())
 }

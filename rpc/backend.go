@@ -175,6 +175,7 @@ type Convergence interface {
 type Upkeep interface {
 	SavePool(context.Context) (path string, err error) // what waits is on disk when it returns
 	Refuses() error                                    // why the node takes in neither blocks nor payments; nil while it does
+	Due() *Due                                         // what the store has not written yet; nil if it writes all at once
 	// Logged tells of each part of the program whether it logs what only a debugger
 	// wants.
 	Logged() map[string]bool

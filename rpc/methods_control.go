@@ -35,6 +35,7 @@ type Status struct {
 	Active   bool           `json:"network_active"`
 	Listen   []string       `json:"listen"` // multiaddrs
 	Pool     StatusPool     `json:"mempool"`
+	Due      *Due           `json:"due,omitempty"`
 	Mining   MiningStatus   `json:"mining"`
 	Stratum  *StratumStatus `json:"stratum,omitempty"`
 	Reorgs   Reorgs         `json:"reorgs"`
@@ -57,6 +58,16 @@ type StatusPool struct {
 	Bytes int `json:"bytes"`
 }
 
+// Due is what follows from blocks and is not in the indexes on disk yet, and what was
+// written there since the start.
+type Due struct {
+	Blocks   int     `json:"blocks"`
+	Bytes    int64   `json:"bytes"`    // of memory, about
+	Flushes  uint64  `json:"flushes"`  // runs of blocks that were written
+	Failures uint64  `json:"failures"` // of flushes
+	Seconds  float64 `json:"seconds"`  // that all of them took
+}
+
 func getStatus(c *call) (*Status, error) {
 	v, err := c.view()
 	if err != nil {
@@ -76,7 +87,7 @@ func getStatus(c *call) (*Status, error) {
 		Height: s.Height, Tip: s.ID, Work: s.Work, Time: s.Time, Bits: s.Bits,
 		Headers: best.Height, Syncing: best.ID != s.ID, Sync: c.Branches.Sync(),
 		Peers: len(c.Network.Peers()), Active: local.Active, Listen: list(local.Listen),
-		Pool:   StatusPool{Count: pool.Count, Bytes: pool.Bytes},
+		Pool: StatusPool{Count: pool.Count, Bytes: pool.Bytes}, Due: c.Upkeep.Due(),
 		Mining: c.mining(s), Stratum: c.stratum(s), Reorgs: c.Control.Reorgs(), Warnings: warnings(c.Control),
 	}, nil
 }

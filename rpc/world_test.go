@@ -619,6 +619,7 @@ func (w *world) Sync() *Sync { // of Branches
 func (w *world) SavePool(context.Context) (string, error) { return "/somewhere", w.saved }
 
 func (w *world) Refuses() error { return w.refuses }
+func (w *world) Due() *Due      { return &Due{Blocks: 3, Bytes: 4096} }
 
 func (w *world) Logged() map[string]bool { return maps.Clone(w.logged) }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"cairn/chain"
 )
@@ -34,6 +35,8 @@ type behind struct {
 	toward chain.Hash // what the key v names; zero if it is not there
 	broken error      // why nothing can be written any more
 	told   bool       // a caller has heard it
+
+	tally tally
 
 	flusher *flusher // nil: commits write what is due themselves
 }
@@ -93,6 +96,7 @@ func (b *book) see() error {
 		}
 		s = &moment{snapshot: s, views: b.views(tip.State.Height)}
 	}
+	b.tally.stands(b.layers)
 	b.seen.show(&held{snapshot: s, end: end})
 	return nil
 }
@@ -166,6 +170,7 @@ func (b *book) flush() error {
 // transaction needs the book for itself, and the first: from then on a block of the layer
 // may be taken off and still be on the way.
 func (b *book) flushOldest(aside func(write func())) (err error) {
+	defer func(began time.Time) { b.tally.flushed(began, err) }(time.Now())
 	if err = b.head(b.layers[0]); err == nil {
 		err = b.flushBehind(b.layers[0], aside)
 	}

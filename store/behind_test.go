@@ -462,6 +462,28 @@ func TestFlushFailsInTheBackground(t *testing.T) {
 	}
 }
 
+func TestDueIsTallied(t *testing.T) {
+	d := newGated(100)
+	s := lagging(t, chaintest.Easy(), d, idle)
+	growing(t, s, 6)
+	if due := s.Due(); due.Blocks != s.dueBlocks() || due.Blocks == 0 || due.Bytes != s.layers[0].weight {
+		t.Errorf("%d blocks are due, told %+v", s.dueBlocks(), due)
+	}
+	full := &FullError{}
+	d.set(nil, func(int) error { return full })
+	_ = s.flush()
+	d.set(nil, nil)
+	if due := s.Due(); due.Failures != 1 || due.Blocks == 0 {
+		t.Errorf("a flush failed, told %+v", due)
+	}
+	if err := s.Settle(); err != nil {
+		t.Fatal(err)
+	}
+	if due := s.Due(); due.Blocks != 0 || due.Bytes != 0 || due.Flushes != 1 || due.Took <= 0 {
+		t.Errorf("all is written, told %+v", due)
+	}
+}
+
 // Whoever waits for it hears at once that a flush failed, and so of a database that
 // fails in its own upkeep.
 func TestABrokenStoreIsHeard(t *testing.T) {

@@ -46,6 +46,7 @@ func sayStatus(out io.Writer, s *rpc.Status) {
 	t.row("work", shortWork(s.Work))
 	t.row("peers", fmt.Sprintf("%d%s", s.Peers, ifNot(s.Active, ", the network is off: `cairn peers on`")))
 	t.row("mempool", fmt.Sprintf("%s, %d bytes", count(s.Pool.Count, "transaction", "transactions"), s.Pool.Bytes))
+	sayDue(&t, s.Due)
 	sayMining(&t, &s.Mining, s.Stratum)
 	t.row("reorgs", reorgWords(&s.Reorgs))
 	t.row("node", fmt.Sprintf("%s, version %s, up %s", rpc.Clean(s.ID), rpc.Clean(s.Version), span(time.Duration(s.Uptime)*time.Second)))
@@ -68,6 +69,16 @@ func behind(s *rpc.Status) string {
 	}
 	return words + fmt.Sprintf(": %.0f blocks/s, %.0f transactions/s, %s left",
 		s.Sync.Blocks, s.Sync.Txs, span(time.Duration(*s.Sync.Left)*time.Second))
+}
+
+// sayDueFrom is how many blocks behind the tip the indexes on disk are before a person is
+// told: a few they always are, for a moment.
+const sayDueFrom = 100
+
+func sayDue(t *table, due *rpc.Due) {
+	if due != nil && due.Blocks >= sayDueFrom {
+		t.row("indexes", fmt.Sprintf("of the last %d blocks are still to be written, %.1f MB of memory", due.Blocks, float64(due.Bytes)/1e6))
+	}
 }
 
 func ifNot(is bool, words string) string {
