@@ -59,6 +59,8 @@ const (
 	workBurst  = 40_000
 	crowdRate  = 100_000 // of all together who dialled us
 	crowdBurst = 200_000
+	shareRate  = crowdRate / DefaultMaxPeers // of each of them that no other can take, beside that
+	shareBurst = 2 * shareRate
 
 	bytesPerWork = 16 << 10 // of an answer, for one unit
 	knockRate    = 10       // requests a second that may find every place of a peer taken

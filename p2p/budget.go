@@ -125,6 +125,7 @@ type meters struct {
 // meter is what a peer may still make us do.
 type meter struct {
 	work   *rate.Limiter // answering requests, each at its cost: more of it waits
+	share  *rate.Limiter // of it what is left when all who dialled us together have no more
 	knocks *rate.Limiter // requests that find no place: more of them are a fault
 	vain   *tab          // signatures that were verified in vain: more go unread
 }
@@ -143,6 +144,7 @@ func (m *meters) get(who string) *meter {
 	if mine == nil {
 		mine = &meter{
 			work:   rate.NewLimiter(workRate, workBurst),
+			share:  rate.NewLimiter(shareRate, shareBurst),
 			knocks: rate.NewLimiter(knockRate, knockBurst),
 			vain:   &tab{left: vainBurst, at: time.Now()},
 		}
@@ -153,7 +155,7 @@ func (m *meters) get(who string) *meter {
 
 // idle tells whether a meter is as good as new.
 func (m *meter) idle() bool {
-	return m.work.Tokens() >= workBurst && m.knocks.Tokens() >= knockBurst && m.vain.full()
+	return m.work.Tokens() >= workBurst && m.share.Tokens() >= shareBurst && m.knocks.Tokens() >= knockBurst && m.vain.full()
 }
 
 // keep drops those that are as good as new, and those of names that are not here.

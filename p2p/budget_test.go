@@ -195,7 +195,8 @@ func TestWorkIsRationed(t *testing.T) {
 	}
 }
 
-// All who dialled us have one allowance between them, whom we chose have their own.
+// All who dialled us have one allowance between them, and beside it a small one each, that
+// others cannot take; whom we chose have their own.
 func TestCrowdIsRationed(t *testing.T) {
 	cfg := dev()
 	cfg.Pace.Whole = 500 * time.Millisecond
@@ -209,7 +210,14 @@ func TestCrowdIsRationed(t *testing.T) {
 	if n := a.crowd.Tokens(); n > crowdBurst-400 {
 		t.Errorf("%v of %d are left after a request", n, crowdBurst)
 	}
-	for a.crowd.AllowN(time.Now(), 100) { // the others
+	for a.crowd.AllowN(time.Now(), 1) { // the others
+	}
+	if _, err := caller.Ask(t.Context(), a.ID(), node.Request{Want: node.WantPool}); err != nil {
+		t.Errorf("others took a caller's share: %v", err)
+	}
+	share := a.meter(caller.host.ID()).share
+	share.SetLimit(rate.Limit(1))
+	for share.AllowN(time.Now(), 1) {
 	}
 	if _, err := caller.Ask(t.Context(), a.ID(), node.Request{Want: node.WantPool}); err == nil {
 		t.Error("a caller is served beyond what all may have")

@@ -47,7 +47,6 @@ type Network struct {
 
 	sending, receiving *budget       // of answers
 	crowd              *rate.Limiter // work for all who dialled us
-	hall               *rate.Limiter // what else we read of them, in the same units
 	memory             *memory
 	slots              slots
 	bans               *bans
@@ -148,7 +147,6 @@ func assemble(cfg Config, h Handler, on host.Host, g *gate) *Network {
 		meters:   &meters{of: map[string]*meter{}},
 		sending:  newBudget(largestAnswer(cfg.MaxBlock)), receiving: newBudget(largestAnswer(cfg.MaxBlock)),
 		crowd:  rate.NewLimiter(crowdRate, crowdBurst),
-		hall:   rate.NewLimiter(crowdRate, crowdBurst),
 		inside: new(inside),
 		saving: make(chan struct{}, 1), spoken: make(chan struct{}, 1),
 		warned: &warnings{of: map[peer.ID]bool{}},

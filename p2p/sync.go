@@ -9,7 +9,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"golang.org/x/time/rate"
 
 	"cairn/chain"
 	"cairn/node"
@@ -171,13 +170,15 @@ func (n *Network) serve(s network.Stream) {
 }
 
 // ration waits until a peer may have more work of us, and all who came by themselves
-// together.
-func (n *Network) ration(ctx context.Context, crowd *rate.Limiter, p peer.ID, cost int) error {
-	err := n.meter(p).work.WaitN(ctx, cost)
-	if err != nil || n.callerFrom(p) == "" {
+// together. Where those have no more, each has a share of its own: nobody waits behind the
+// others, who may be many and want much.
+func (n *Network) ration(ctx context.Context, p peer.ID, cost int) error {
+	mine := n.meter(p)
+	err := mine.work.WaitN(ctx, cost)
+	if err != nil || n.callerFrom(p) == "" || n.crowd.AllowN(time.Now(), cost) {
 		return err
 	}
-	return crowd.WaitN(ctx, cost)
+	return mine.share.WaitN(ctx, cost)
 }
 
 // declined is the error code of a stream on which nobody broke the protocol.
@@ -206,7 +207,7 @@ func (n *Network) reply(s network.Stream) error {
 	ctx, cancel := context.WithDeadlineCause(n.ctx, w.end, ErrSlow)
 	defer cancel()
 	p := s.Conn().RemotePeer()
-	if err := n.ration(ctx, n.crowd, p, cost(q)); err != nil {
+	if err := n.ration(ctx, p, cost(q)); err != nil {
 		return err
 	}
 	limit := maxAnswer(q, n.cfg.MaxBlock)

@@ -38,11 +38,9 @@ func (n *Network) price(of protocol.ID, bytes int) int {
 	return costRead * pieces
 }
 
-// charge returns when a peer may have what was just read handled. All who dialled us have
-// an allowance together for that which their requests do not take: behind those that wait,
-// which may be long, gossip of others would come too late.
+// charge returns when a peer may have what was just read handled.
 func (n *Network) charge(of protocol.ID, from peer.ID, bytes int) {
 	if cost := n.price(of, bytes); cost > 0 {
-		_ = n.ration(n.ctx, n.hall, from, min(cost, workBurst)) // or we are closing
+		_ = n.ration(n.ctx, from, min(cost, shareBurst)) // or we are closing
 	}
 }

@@ -104,9 +104,9 @@ func TestPrices(t *testing.T) {
 func TestRequestsDoNotHoldGossipUp(t *testing.T) {
 	a, b := begin(t, dev()), begin(t, dev())
 	link(t, a, b)
-	b.crowd.ReserveN(time.Now(), crowdBurst)
-	b.crowd.ReserveN(time.Now(), crowdBurst)
 	b.crowd.SetLimit(0) // nobody's turn comes any more
+	b.crowd.ReserveN(time.Now(), crowdBurst)
+	b.crowd.ReserveN(time.Now(), crowdBurst)
 	for i := range 3 * talkPerCost {
 		if err := a.PublishTx(tx(fmt.Sprint("meanwhile ", i))); err != nil {
 			t.Fatal(err)
