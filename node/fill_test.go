@@ -301,7 +301,7 @@ func TestBodiesComeFromSeveralPeers(t *testing.T) {
 		t.Errorf("%d bodies that may be large go into a request", n)
 	}
 	for _, p := range []node.Peer{"a", "b", "c"} {
-		if got := len(s.asked(node.WantBodies)[p]); got != node.FewBodies && got != 2*node.FewBodies {
+		if got := len(s.asked(node.WantBodies)[p]); got != node.FewBodies {
 			t.Errorf("%d bodies asked of %s", got, p)
 		}
 	}

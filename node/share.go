@@ -10,9 +10,9 @@ import (
 // with each that comes, and shrinks with each that does not: who is fast is asked
 // for more, because its bodies leave room for others sooner and sooner.
 const (
-	firstShare = 2 * fewBodies // one answer is on its way while the one before is connected
-	patience   = 2_000         // milliseconds that others wait for the first body missing, at the least
-	guess      = 2_500         // milliseconds that a body takes from a peer that has sent none yet
+	firstShare = fewBodies
+	patience   = 2_000 // milliseconds that others wait for the first body missing, at the least
+	guess      = 2_500 // milliseconds that a body takes from a peer that has sent none yet
 )
 
 // serves tells whether the peer may be asked for a body: it told us of the block or
