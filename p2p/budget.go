@@ -17,9 +17,10 @@ import (
 // budget bounds the bytes of large answers that are held at a time: for each peer,
 // for all who dialled us from one area, for all who dialled us, and for all.
 // Whoever finds no room waits; who reads slowly keeps his own share busy, and who we
-// chose finds room beside all who came.
+// chose finds room beside all who came. Beside all that each peer may hold one block: or
+// a few who read slowly could keep new blocks from all others.
 type budget struct {
-	each, area, in, all int64
+	each, area, in, all, sure int64
 
 	mu     sync.Mutex
 	shares map[string]*share // guarded by mu; of whom somebody holds something or waits
@@ -33,9 +34,10 @@ type share struct {
 
 // newBudget leaves room for the largest frame, whatever the bounds say; and for
 // several peers', so that no few slow ones can stop the others.
-func newBudget(largest int) *budget {
-	each := max(maxFlightEach, int64(largest))
+func newBudget(maxBlock int) *budget {
+	each := max(maxFlightEach, int64(largestAnswer(maxBlock)))
 	return &budget{
+		sure: int64(countBytes + maxBlock),
 		each: each, area: max(maxFlightArea, 2*each), in: max(maxFlightIn, 4*each), all: max(maxFlight, 5*each),
 		shares: map[string]*share{},
 	}
@@ -54,6 +56,14 @@ func (b *budget) take(ctx context.Context, p peer.ID, from string, n int) (*held
 		b.want(h, "callers", b.in)
 	}
 	b.want(h, "all", b.all)
+	if b.now(h) {
+		return h, nil
+	}
+	if h.bytes <= b.sure {
+		b.leave(h.shares)
+		h.shares = nil
+		b.want(h, "block of "+string(p), b.sure)
+	}
 	for i, s := range h.shares {
 		if err := s.bytes.Acquire(ctx, h.bytes); err != nil {
 			b.release(h.shares[:i], h.bytes)
@@ -62,6 +72,17 @@ func (b *budget) take(ctx context.Context, p peer.ID, from string, n int) (*held
 		}
 	}
 	return h, nil
+}
+
+// now takes what is wanted if nobody need wait.
+func (b *budget) now(h *held) bool {
+	for i, s := range h.shares {
+		if !s.bytes.TryAcquire(h.bytes) {
+			b.release(h.shares[:i], h.bytes)
+			return false
+		}
+	}
+	return true
 }
 
 // want adds a share to those that bound what is held.

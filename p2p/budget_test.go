@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,8 +24,8 @@ import (
 // What one peer holds is bounded, what one area, what all who came, and what all
 // hold; who gives up or gives back leaves nothing behind.
 func TestBytesInFlightAreBounded(t *testing.T) {
-	b := newBudget(largestAnswer(chain.Main().MaxBlock))
-	const piece = 1 << 20
+	b := newBudget(chain.Main().MaxBlock)
+	const piece = 2 << 20 // more than is sure
 	var all []*held
 	fill := func(from string, peers int) (total int) {
 		for p := range peers {
@@ -69,6 +70,49 @@ func TestBytesInFlightAreBounded(t *testing.T) {
 	}
 	if len(b.shares) != 0 {
 		t.Errorf("%d shares are still held", len(b.shares))
+	}
+}
+
+// Where others hold all that there is, each peer still gets a block, one at a time.
+func TestABlockIsSure(t *testing.T) {
+	maxBlock := chain.Main().MaxBlock
+	b := newBudget(maxBlock)
+	none, cancel := context.WithCancel(t.Context())
+	cancel() // who does not wait
+	for _, from := range []string{"", "a", "b", "c"} {
+		for p := range 6 {
+			for full := false; !full; {
+				_, err := b.take(none, peer.ID(fmt.Sprint(from, p)), from, 4<<20)
+				full = err != nil
+			}
+		}
+	}
+	one := countBytes + maxBlock
+	first, err := b.take(t.Context(), "late", "d", one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.take(none, "late", "d", one); err == nil {
+		t.Error("a second one finds room")
+	}
+	if _, err := b.take(none, "late", "d", one+1); err == nil {
+		t.Error("more than a block finds room")
+	}
+	other, err := b.take(t.Context(), "later", "d", one)
+	if err != nil {
+		t.Fatal("another peer finds none")
+	}
+	first.keep(1000)
+	first.free()
+	if first, err = b.take(t.Context(), "late", "d", one); err != nil {
+		t.Fatal("and none when the first is gone")
+	}
+	other.free()
+	first.free()
+	for name := range b.shares {
+		if strings.Contains(name, "late") {
+			t.Errorf("%q is still held", name)
+		}
 	}
 }
 

@@ -145,7 +145,7 @@ func assemble(cfg Config, h Handler, on host.Host, g *gate) *Network {
 		served:   NewPlaces(maxServed, maxServedEach, sureServed),
 		asks:     &turns{queue: map[peer.ID]*turn{}},
 		meters:   &meters{of: map[string]*meter{}},
-		sending:  newBudget(largestAnswer(cfg.MaxBlock)), receiving: newBudget(largestAnswer(cfg.MaxBlock)),
+		sending:  newBudget(cfg.MaxBlock), receiving: newBudget(cfg.MaxBlock),
 		crowd:  rate.NewLimiter(crowdRate, crowdBurst),
 		inside: new(inside),
 		saving: make(chan struct{}, 1), spoken: make(chan struct{}, 1),
