@@ -339,7 +339,14 @@ func (d *badgerDisk) write(b *batch) error {
 		return err
 	}
 	err := d.db.Update(func(txn *badger.Txn) error {
-		return b.each(func(key, value []byte) error { return set(txn, key, value) })
+		run := make([]badger.Entry, len(b.run)) // at once, for they are many
+		for i, p := range b.run {
+			run[i].Key, run[i].Value = p.key, p.value
+			if err := set(txn, &run[i]); err != nil {
+				return err
+			}
+		}
+		return b.net(func(key, value []byte) error { return set(txn, badger.NewEntry(key, value)) })
 	})
 	if errors.Is(err, badger.ErrTxnTooBig) {
 		return fmt.Errorf("a step of %d entries and %d bytes: %w", b.weight.entries, b.weight.bytes, err)
@@ -350,11 +357,12 @@ func (d *badgerDisk) write(b *batch) error {
 	return err
 }
 
-func set(txn *badger.Txn, key, value []byte) error {
-	if value == nil {
-		return txn.Delete(key)
+// set deletes the key if there is no value.
+func set(txn *badger.Txn, e *badger.Entry) error {
+	if e.Value == nil {
+		return txn.Delete(e.Key)
 	}
-	return txn.Set(key, value)
+	return txn.SetEntry(e)
 }
 
 type badgerView struct{ txn *badger.Txn }

@@ -38,7 +38,7 @@ type HistoryItem struct {
 // branch: which block holds a transaction, and which transaction spends an
 // output. Their values are empty.
 func bodyKeys(b chain.CheckedBlock) [][]byte {
-	keys := [][]byte{keyTx(b.CoinbaseID(), b.ID())}
+	keys := append(make([][]byte, 0, 1+2*len(b.Txs())), keyTx(b.CoinbaseID(), b.ID()))
 	for _, t := range b.Txs() {
 		keys = append(keys, keyTx(t.ID(), b.ID()))
 		for i := range t.Tx().Inputs {
@@ -77,7 +77,7 @@ func coinPair(kind byte, c chain.Coin) pair {
 	if kind == kindCoin {
 		return pair{keyCoin(c.OutPoint), encodeCoin(c)}
 	}
-	return pair{keyOwned(c.Owner, c.OutPoint), appendCoin(nil, c)}
+	return pair{keyOwned(c.Owner, c.OutPoint), appendCoin(make([]byte, 0, 5+9), c)}
 }
 
 // touch names an item of history.

@@ -81,6 +81,11 @@ func (b *batch) each(f func(key, value []byte) error) error {
 			return err
 		}
 	}
+	return b.net(f)
+}
+
+// net is each without the run.
+func (b *batch) net(f func(key, value []byte) error) error {
 	for key, c := range b.changes {
 		if err := f([]byte(key), c.value); err != nil {
 			return err
@@ -135,7 +140,7 @@ const valueThreshold = 64 << 10
 
 // weigh is what Badger counts for an entry, in bytes: key, value or a pointer of
 // 12, two bytes of flags, and 10 for the version.
-func weigh(key string, value []byte) int64 {
+func weigh[K string | []byte](key K, value []byte) int64 {
 	n := len(value)
 	if n >= valueThreshold {
 		n = 12

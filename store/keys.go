@@ -85,15 +85,18 @@ func readOutPoint(b []byte) chain.OutPoint {
 }
 
 func keyCoin(o chain.OutPoint) []byte {
-	return appendOutPoint([]byte{kindCoin}, o)
+	return appendOutPoint(begin(kindCoin, outPointBytes), o)
 }
+
+// begin is a key that begins with its kind, and room for n bytes more.
+func begin(kind byte, n int) []byte { return append(make([]byte, 0, 1+n), kind) }
 
 func keysOwned(a chain.Address) []byte {
 	return append([]byte{kindOwned}, a[:]...)
 }
 
 func keyOwned(a chain.Address, o chain.OutPoint) []byte {
-	return appendOutPoint(keysOwned(a), o)
+	return appendOutPoint(append(begin(kindOwned, len(a)+outPointBytes), a[:]...), o)
 }
 
 func keysHistory(a chain.Address) []byte {
@@ -101,7 +104,8 @@ func keysHistory(a chain.Address) []byte {
 }
 
 func keyHistory(a chain.Address, at Place) []byte {
-	b := binary.BigEndian.AppendUint64(keysHistory(a), at.Height)
+	b := append(begin(kindHistory, len(a)+8+4), a[:]...)
+	b = binary.BigEndian.AppendUint64(b, at.Height)
 	return binary.BigEndian.AppendUint32(b, at.Position)
 }
 
@@ -111,14 +115,17 @@ func readPlace(b []byte) Place {
 
 func keysTx(tx chain.Hash) []byte { return keyOf(kindTx, tx) }
 
-func keyTx(tx, block chain.Hash) []byte { return append(keysTx(tx), block[:]...) }
+func keyTx(tx, block chain.Hash) []byte {
+	return append(append(begin(kindTx, len(tx)+len(block)), tx[:]...), block[:]...)
+}
 
 func keysSpend(o chain.OutPoint) []byte {
 	return appendOutPoint([]byte{kindSpend}, o)
 }
 
 func keySpend(o chain.OutPoint, spender, block chain.Hash) []byte {
-	return append(append(keysSpend(o), spender[:]...), block[:]...)
+	b := appendOutPoint(begin(kindSpend, outPointBytes+len(spender)+len(block)), o)
+	return append(append(b, spender[:]...), block[:]...)
 }
 
 func keyNamed(name string) []byte {

@@ -11,8 +11,8 @@ import (
 // transaction is small, for a commit may have to wait for it.
 const (
 	pourAtOnce  = 100_000 // keys that are sorted together
-	pourEntries = 2_000   // in a transaction, at most: Badger shuffles those of one
-	pourBytes   = 1 << 20
+	pourEntries = 5_000   // in a transaction, at most: Badger shuffles those of one
+	pourBytes   = 2 << 20
 )
 
 // pour writes a frozen layer's keys but for the last transaction's.
@@ -20,7 +20,7 @@ func (b *book) pour(l *layer) (rest *batch, err error) {
 	room := b.disk.room()
 	s := &stream{disk: b.disk, next: newBatch(), room: size{
 		min(room.entries, pourEntries) - 2, // the mark is still to come, and where the way led goes
-		min(room.bytes, pourBytes) - weigh(string(keyWritten), keyTip) - 32 - weigh(string(keyToward), nil),
+		min(room.bytes, pourBytes) - weigh(keyWritten, keyTip) - 32 - weigh(keyToward, nil),
 	}}
 	for _, kind := range []byte{kindOwned, kindCoin} {
 		if err := s.coins(l, kind); err != nil {
@@ -54,13 +54,14 @@ type stream struct {
 func (s *stream) flush() error {
 	slices.SortFunc(s.pairs, pair.compare)
 	for _, p := range s.pairs {
-		weight := s.next.weight.plus(size{1, weigh(string(p.key), p.value)})
+		one := size{1, weigh(p.key, p.value)}
+		weight := s.next.weight.plus(one)
 		if !weight.fits(s.room) && len(s.next.run) > 0 {
 			if err := s.disk.write(s.next); err != nil {
 				return err
 			}
 			s.next = newBatch()
-			weight = size{1, weigh(string(p.key), p.value)}
+			weight = one
 		}
 		s.next.run, s.next.weight = append(s.next.run, p), weight
 	}
