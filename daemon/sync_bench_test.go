@@ -497,7 +497,7 @@ func diskOf(b *testing.B, dir string) (n int64) {
 func BenchmarkFilledFromPool(b *testing.B) {
 	blocks := min(benchBlocks(b), 50)
 	l := longChain(b, benchBlocks(b), paymentsABlock)
-	var filled, raw time.Duration
+	var filled, raw, filledWork, rawWork time.Duration
 	for range b.N {
 		b.StopTimer()
 		s, err := store.Open(store.Config{Dir: b.TempDir(), Params: l.p})
@@ -513,12 +513,17 @@ func BenchmarkFilledFromPool(b *testing.B) {
 					b.Fatalf("a payment of block %d is not taken: %d", h, v)
 				}
 			}
+			before := work()
 			raw += verify(b, l.p, block.Block().Txs)
+			rawWork += work() - before
+			brief := block.Announce().Announcement().Brief(len(block.Txs()))
+			before = work()
 			b.StartTimer()
 			start := time.Now()
-			d.GossipBlock(b.Context(), "somebody", block.Announce().Announcement().Brief(len(block.Txs())))
+			d.GossipBlock(b.Context(), "somebody", brief)
 			filled += time.Since(start)
 			b.StopTimer()
+			filledWork += work() - before
 			if tip, err := s.Tip(); err != nil || tip.State.Height != h {
 				b.Fatalf("block %d was not filled: the tip is at %d, %v", h, tip.State.Height, err)
 			}
@@ -531,6 +536,7 @@ func BenchmarkFilledFromPool(b *testing.B) {
 	}
 	b.ReportMetric(float64(filled.Microseconds())/float64(b.N*(blocks-5)), "µs/block")
 	b.ReportMetric(float64(raw)/float64(filled), "times-verification")
+	b.ReportMetric(float64(rawWork)/float64(filledWork), "times-it-in-work")
 }
 
 // BenchmarkSyncFromPool catches up with the second half of the chain, whose

@@ -15,23 +15,31 @@ func (p *Pool) Confirm(b chain.CheckedBlock) {
 		return // nothing that it could touch, as in a first sync
 	}
 	for _, tx := range b.Txs() {
-		p.confirm(tx, b)
-		p.conflict(tx, b.ID())
+		if !p.confirm(tx, b) {
+			p.conflict(tx, b.ID())
+		}
 	}
 }
 
-func (p *Pool) confirm(tx chain.CheckedTx, b chain.CheckedBlock) {
+// confirm tells whether the transaction was here, or came loose: no other of those
+// then spends a coin of it.
+func (p *Pool) confirm(tx chain.CheckedTx, b chain.CheckedBlock) bool {
 	id := tx.ID()
 	f := Fate{Reason: Confirmed, Block: b.ID()}
 	if e, ok := p.entries[id]; ok {
 		p.settled(e, b.Block().Coinbase.Height)
 		p.unlink(e)
 		p.record(tx, e.own, f)
-	} else if l, ok := p.adrift.take(id); ok {
+		return true
+	}
+	if l, ok := p.adrift.take(id); ok {
 		p.record(tx, l.own, f)
-	} else if old, ok := p.lost.get(id); ok {
+		return true
+	}
+	if old, ok := p.lost.get(id); ok {
 		p.record(tx, old.Own, f)
 	}
+	return false
 }
 
 func (p *Pool) conflict(tx chain.CheckedTx, block chain.Hash) {
