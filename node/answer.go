@@ -25,11 +25,29 @@ func (n *Node) Answer(now chain.Time, _ Peer, q Request) (Answer, error) {
 		a.Load, err = n.complete(q.IDs)
 		a.Index = q.Index
 	case WantPool:
-		a.IDs = n.pool.IDs(MaxPoolIDs)
+		a.IDs = n.listed(now)
 	case WantPoolTxs:
 		a.Txs = n.poolTxs(q.IDs)
 	}
 	return a, err
+}
+
+// listing is what was told last, of what waits or of branches.
+type listing struct {
+	ids []chain.Hash
+	seq uint64     // of the pool then
+	at  chain.Time // when
+}
+
+// listed is what waits, the best first. To put a large pool in order takes long, and
+// whoever asks again and again must not keep the node at it: a list is made anew when
+// the pool has changed, and the larger it is the longer one serves.
+func (n *Node) listed(now chain.Time) []chain.Hash {
+	old, seq := n.list, n.pool.Seq()
+	if old.ids == nil || seq != old.seq && now-old.at >= chain.Time(n.pool.Len()/listedPerMilli) {
+		n.list = listing{n.pool.IDs(MaxPoolIDs), seq, now}
+	}
+	return slices.Clone(n.list.ids)
 }
 
 // filling is the announcement of a block that is passed on and not yet here.
@@ -89,7 +107,16 @@ func (a *Answer) pick(b *chain.Block) {
 
 // OurHello is what we tell on a connect.
 func (n *Node) OurHello(now chain.Time) Hello {
-	return Hello{Genesis: n.p.GenesisID(), Tip: n.OurTip(now), Time: now, Agent: n.cfg.Agent, Ends: n.ends()}
+	return Hello{Genesis: n.p.GenesisID(), Tip: n.OurTip(now), Time: now, Agent: n.cfg.Agent, Ends: n.spoken(now)}
+}
+
+// spoken is ends, or where the tree is large what it was a moment ago: all of it is
+// looked at for that, and whoever says hello again and again must not keep the node at it.
+func (n *Node) spoken(now chain.Time) []chain.Hash {
+	if now-n.told.at >= chain.Time(len(n.tree.m)/walkedPerMilli) {
+		n.told = listing{ids: n.ends(), at: now}
+	}
+	return slices.Clone(n.told.ids)
 }
 
 // ends lists the ends of branches beside ours, heaviest first: who was cut off

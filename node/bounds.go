@@ -18,8 +18,10 @@ const (
 	maxReorgs    = 256      // reorganisations remembered
 	maxFates     = 10_000   // transactions that those undid
 
-	maxAside      = 256             // blocks without a parent, and as many whose time has not come
-	maxAsideBytes = 16 << 20        // bytes of either
-	reach         = 8 * maxInFlight // blocks of a path that are kept
-	maxPoolTxs    = 2 << 20         // bytes of an answer to WantPoolTxs, but for its last transaction
+	maxAside       = 256             // blocks without a parent, and as many whose time has not come
+	maxAsideBytes  = 16 << 20        // bytes of either
+	reach          = 8 * maxInFlight // blocks of a path that are kept
+	listedPerMilli = 50              // transactions of the pool, for which a list of it serves a millisecond longer; to make one takes a fiftieth of that
+	walkedPerMilli = 1000            // blocks in memory, for which the list of ends serves a millisecond longer
+	maxPoolTxs     = 2 << 20         // bytes of an answer to WantPoolTxs, but for its last transaction
 )

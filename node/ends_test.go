@@ -102,3 +102,30 @@ func (s *story) byID(id chain.Hash) chain.CheckedBlock {
 	s.Fatalf("nobody drew block %v", id)
 	return chain.CheckedBlock{}
 }
+
+// In a large tree the ends are not looked for at every hello; a moment later they are.
+func TestEndsServeForAMoment(t *testing.T) {
+	s := tell(t, chaintest.Easy())
+	names := numbered("h", 1, 1500)
+	s.Fork("0", names...)
+	s.Fork("0", "a1", "a2")
+	s.Fork("0", "b1")
+	s.Fork("0", "c1")
+	s.give("a1", "a2")
+	s.meet("peer", "h1500")
+	s.done(s.n.Headers(s.now, "peer", s.headers(names...)))
+	ends := func() int { return len(s.n.OurHello(s.now).Ends) }
+	s.now += 10
+	s.give("b1")
+	if n := ends(); n != 1 {
+		t.Fatalf("%d ends, want b1", n)
+	}
+	s.give("c1")
+	if n := ends(); n != 1 {
+		t.Errorf("looked for at once: %d", n)
+	}
+	s.now += 2
+	if n := ends(); n != 2 {
+		t.Errorf("%d ends a moment later", n)
+	}
+}

@@ -6,14 +6,15 @@ import (
 
 // Bounds that tests reach.
 const (
-	MaxAside    = maxAside
-	MaxLoose    = maxLoose
-	MaxClaims   = maxClaims
-	MaxInFlight = maxInFlight
-	MaxAPeer    = maxAPeer
-	FewBodies   = fewBodies
-	MaxAhead    = maxAhead
-	BodyWait    = bodyWait
+	MaxAside       = maxAside
+	MaxLoose       = maxLoose
+	MaxClaims      = maxClaims
+	MaxInFlight    = maxInFlight
+	MaxAPeer       = maxAPeer
+	FewBodies      = fewBodies
+	MaxAhead       = maxAhead
+	ListedPerMilli = listedPerMilli
+	BodyWait       = bodyWait
 
 	MaxAsideBytes = maxAsideBytes
 	ClaimLife     = claimLife

@@ -49,6 +49,8 @@ type Node struct {
 	most    int                     // entries in memory, at the most
 	hand    int                     // bytes of bodies in hand, at the most
 
+	list    listing // of the pool
+	told    listing // of ends
 	peers   map[Peer]*peer
 	join    joining
 	counter uint64

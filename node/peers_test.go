@@ -344,3 +344,54 @@ func TestAPoolIsLookedAtSoonerAfterAFlood(t *testing.T) {
 		t.Errorf("%d looks in a minute of floods", n)
 	}
 }
+
+// A long list of what waits serves for a while, however often it is asked for, and then
+// holds what came meanwhile.
+func TestALongListServesForAWhile(t *testing.T) {
+	s := tell(t, chain.Regtest())
+	var txs []chain.CheckedTx
+	pay := func(c chain.Coin, from int, fee chain.Amount, outs ...chain.Output) chain.CheckedTx {
+		return chaintest.CheckTx(s.p, chaintest.Pay(s.p, c, chaintest.Key(from), fee, outs...))
+	}
+	for i := range 9 {
+		coin := chaintest.Funds(s.p, i)
+		outs := slices.Repeat([]chain.Output{{Value: coin.Value / 50, To: chaintest.Address(i)}}, 12)
+		parent := pay(coin, i, coin.Value-12*outs[0].Value, outs...)
+		txs = append(txs, parent)
+		for _, c := range chaintest.Outs(parent.Tx(), 0)[:12] {
+			txs = append(txs, pay(c, i, 1000, chain.Output{Value: c.Value - 1000, To: chaintest.Address(1)}))
+		}
+	}
+	list := func() int {
+		a, err := s.n.Answer(s.now, "peer", node.Request{Want: node.WantPool})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range a.IDs {
+			a.IDs[i] = chain.Hash{} // theirs to bend
+		}
+		return len(a.IDs)
+	}
+	if n := list(); n != 0 {
+		t.Fatalf("%d wait", n)
+	}
+	s.tx("peer", txs[0])
+	if n := list(); n != 1 {
+		t.Errorf("a short list tells of %d, 1 waits", n)
+	}
+	s.tx("peer", txs[1:]...)
+	s.now += 1000
+	if n := list(); n != len(txs) {
+		t.Fatalf("%d of %d wait", n, len(txs))
+	}
+	coin := chaintest.Funds(s.p, 9)
+	late := pay(coin, 9, 1000, chain.Output{Value: coin.Value - 1000, To: chaintest.Address(1)})
+	s.tx("peer", late)
+	if n := list(); n != len(txs) {
+		t.Errorf("made anew at once: %d", n)
+	}
+	s.now += chain.Time(len(txs)/node.ListedPerMilli + 1)
+	if a, err := s.n.Answer(s.now, "peer", node.Request{Want: node.WantPool}); err != nil || len(a.IDs) != len(txs)+1 || !slices.Contains(a.IDs, late.ID()) {
+		t.Errorf("a while later it tells of %d, %v", len(a.IDs), err)
+	}
+}
