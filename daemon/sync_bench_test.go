@@ -711,8 +711,14 @@ func (l *long) copyTo(b *testing.B, s node.Store, blocks uint64) uint64 {
 
 // BenchmarkReorg leaves a branch of 100 blocks, of 1,000 payments each, for one of
 // 101 with the same payments, and measures beside it how long it took to check and
-// connect the first branch.
+// connect the first branch: while what follows from that is due, and when all of it is
+// written.
 func BenchmarkReorg(b *testing.B) {
+	b.Run("due", func(b *testing.B) { benchmarkReorg(b, func(*store.Badger) error { return nil }) })
+	b.Run("written", func(b *testing.B) { benchmarkReorg(b, (*store.Badger).Settle) })
+}
+
+func benchmarkReorg(b *testing.B, before func(*store.Badger) error) {
 	depth := max(2, benchBlocks(b)/5)
 	p := chain.Regtest()
 	var first, reorg time.Duration
@@ -728,20 +734,14 @@ func BenchmarkReorg(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		give := func(blocks []*chain.Block) (took time.Duration) {
-			start := time.Now()
-			for _, block := range blocks {
-				if out, err := n.Block(now, "somebody", checkOnAllCores(b, p, block)); err != nil || out.Verdict != node.Accept {
-					b.Fatal(out.Why, err)
-				}
-			}
-			return time.Since(start)
+		first += giveAll(b, p, n, now, ours)
+		giveAll(b, p, n, now, theirs[:depth])
+		if err := before(s); err != nil {
+			b.Fatal(err)
 		}
-		first += give(ours)
-		give(theirs[:depth])
 		last := theirs[depth:]
 		b.StartTimer()
-		reorg += give(last)
+		reorg += giveAll(b, p, n, now, last)
 		b.StopTimer()
 		if n.Best().ID != last[0].ID() {
 			b.Fatalf("the tip is %v", n.Best().ID)
@@ -752,6 +752,19 @@ func BenchmarkReorg(b *testing.B) {
 		b.StartTimer()
 	}
 	b.ReportMetric(float64(reorg)/float64(first), "of-first-validation")
+	b.ReportMetric(reorg.Seconds()/float64(b.N), "s/reorg")
+}
+
+// giveAll checks blocks and hands them to a node, and tells how long that took.
+func giveAll(b *testing.B, p *chain.Params, n *node.Node, now chain.Time, blocks []*chain.Block) time.Duration {
+	b.Helper()
+	start := time.Now()
+	for _, block := range blocks {
+		if out, err := n.Block(now, "somebody", checkOnAllCores(b, p, block)); err != nil || out.Verdict != node.Accept {
+			b.Fatal(out.Why, err)
+		}
+	}
+	return time.Since(start)
 }
 
 // rivals are two branches from the genesis with the same payments, the second one

@@ -46,8 +46,23 @@ func audit(t *testing.T, p *chain.Params, dir string) *found {
 			t.Fatal(err)
 		}
 	}
-	sameKeys(t, dump(t, copied), dump(t, again))
+	have, want := dump(t, copied), dump(t, again)
+	f.forgetPast(have, want)
+	sameKeys(t, have, want)
 	return f
+}
+
+// forgetPast lets go of what stored blocks did while they were on the best chain: the
+// rebuilt store never had them there.
+func (f *found) forgetPast(have, want map[string][]byte) {
+	for key := range have {
+		if _, there := want[key]; there || key[0] != 'd' || len(key) != 1+32 {
+			continue
+		}
+		if e, known := f.entries[chain.Hash([]byte(key[1:]))]; known && e.Status == node.Complete {
+			delete(have, key)
+		}
+	}
 }
 
 func openStore(t *testing.T, p *chain.Params, dir string) *store.Badger {
