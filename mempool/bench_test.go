@@ -57,7 +57,7 @@ func BenchmarkAddToAFullPool(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		_, err := p.Add(0, list[i%crowd], false)
 		switch chain.KindOf(err) {
-		case "", mempool.Full, mempool.Known:
+		case "", mempool.Full, mempool.LowPoolFee, mempool.Known:
 		default:
 			b.Fatal(err)
 		}

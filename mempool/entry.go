@@ -159,8 +159,8 @@ func (p *Pool) unlink(e *entry) {
 	p.sweep()
 }
 
-// sweep takes what left out of the queues, once it is many: one by one they would
-// cost more than all else that a block does to the pool.
+// sweep takes what left out of the queues, once it is half as much as what waits: one
+// by one they would cost more than all else that a block does to the pool.
 func (p *Pool) sweep() {
 	if p.out <= len(p.entries)/2 {
 		return
