@@ -381,10 +381,15 @@ func (k *killing) fetchBranch() error { return k.fetch() }
 
 // behind waits for the write that follows once blocks have paused.
 func (k *killing) behind() error {
-	for end := time.Now().Add(5 * time.Second); k.v.alive() && time.Now().Before(end); {
+	k.v.pause()
+	return nil
+}
+
+// pause is so long that a node writes what is due, if it lives.
+func (v *victim) pause() {
+	for end := time.Now().Add(5 * time.Second); v.alive() && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond) // until the trap springs, or was set too late
 	}
-	return nil
 }
 
 // stop asks the node to end, as a service's owner does.

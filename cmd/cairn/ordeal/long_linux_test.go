@@ -14,24 +14,27 @@ import (
 	"cairn/chain/chaintest"
 )
 
-// A transaction of the database holds about two blocks as full of outputs as these.
+// A transaction of the database holds what follows from about two blocks as full of
+// outputs as these.
 const outputsEach = 24_000
 
-// long is a node that moves between two branches of full blocks: each way takes
-// several transactions of the database.
+// long is a node that moves between two branches of full blocks: what follows from each
+// way takes many transactions of the database.
 type long struct {
-	t     *testing.T
-	p     *chain.Params
-	v     *victim
-	rnd   *rand.Rand
-	light []chain.State // the branch of two blocks
-	heavy []chain.State // the branch of three
-	power int
-	left  map[string]int
+	t      *testing.T
+	p      *chain.Params
+	v      *victim
+	rnd    *rand.Rand
+	light  []chain.State // the branch of two blocks
+	heavy  []chain.State // the branch of three
+	power  int
+	sprung int
+	left   map[string]int
 }
 
-// TestKillInsideALongReorganisation kills a node between the transactions of one
-// reorganisation. What is left is a true chain, and the next start finishes the way.
+// TestKillInsideALongReorganisation kills a node at a sync of one reorganisation or of
+// the flush that follows it. What is left is a true chain, and the next start finishes
+// the way.
 func TestKillInsideALongReorganisation(t *testing.T) {
 	l := newLong(t)
 	rounds := max(1, *roundsFlag/10)
@@ -39,8 +42,8 @@ func TestKillInsideALongReorganisation(t *testing.T) {
 		l.round(n)
 	}
 	out := io.MultiWriter(os.Stdout, report(t, "long.txt"))
-	fmt.Fprintf(out, "%d kills at a sync of one reorganisation over %d full blocks; power lost too: %d; tip where it was: %d, between the branches: %d, at the other one's end: %d\n",
-		rounds, len(l.light)+len(l.heavy), l.power, l.left["before"], l.left["between"], l.left["after"])
+	fmt.Fprintf(out, "%d kills at a sync of one reorganisation over %d full blocks, or of what follows, %d of them on time; power lost too: %d; tip where it was: %d, between the branches: %d, at the other one's end: %d\n",
+		rounds, len(l.light)+len(l.heavy), l.sprung, l.power, l.left["before"], l.left["between"], l.left["after"])
 }
 
 func newLong(t *testing.T) *long {
@@ -93,10 +96,13 @@ func (l *long) round(n int) {
 		ask[any](l.v.peer, way, l.heavy[0].ID)
 		way, from, to = "reconsiderblock", to, from
 	}
-	tp := &trap{on: onSync, nth: 1 + l.rnd.IntN(8), fate: fate{kill: true}}
+	tp := &trap{on: onSync, nth: 1 + l.rnd.IntN(40), fate: fate{kill: true}}
 	l.v.arm(tp)
 	_ = l.v.try(way, nil, l.heavy[0].ID) // it may die
-	l.v.slay()
+	l.v.pause()
+	if l.v.slay(); tp.sprung != nil {
+		l.sprung++
+	}
 	if l.rnd.IntN(2) == 0 {
 		l.power++
 		if err := l.v.image.losePower(l.rnd); err != nil {
