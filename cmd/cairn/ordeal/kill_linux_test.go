@@ -80,7 +80,7 @@ var places = []place{
 	{"a payment", (*killing).pay, onSync, 2, inCommit},
 	{"a block ruled out", (*killing).ruleOut, onSync, 4, inReorganisation},
 	{"fetching from a peer", (*killing).fetch, onSync, 3, inCommit},
-	{"writing behind the tip", (*killing).behind, onSync, 2, inFlush},
+	{"writing behind the tip", (*killing).behind, onSync, 3, inFlush},
 	{"stopping", (*killing).stop, onAny, 30, elsewhere},
 	{"a peer's branch that wins", (*killing).fetchBranch, onSync, 5, inReorganisation},
 	{"anything", (*killing).anything, onAny, 60, elsewhere},
