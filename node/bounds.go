@@ -10,11 +10,10 @@ const (
 	maxInHand    = 64 << 20 // bytes of bodies that wait for an earlier one
 	maxSide      = 1 << 30  // bytes of bodies off the best chain, stored since the start
 	maxInFlight  = 256      // bodies asked for, however small they are
-	maxVain      = 64       // peers who did not bring a body, of whom it is remembered
 	severalTries = 3        // for the first body of a path before those behind it wait for it
 	maxAPeer     = 256      // of them of one peer
 	fewBodies    = 16       // in a request, however large they are
-	maxClaims    = 256      // peers whose tip is remembered
+	maxClaims    = 256      // peers whose tip is remembered, and who did not bring a body
 	maxReorgs    = 256      // reorganisations remembered
 	maxFates     = 10_000   // transactions that those undid
 

@@ -102,8 +102,9 @@ func (e *entry) hasten(now chain.Time) bool {
 	return true
 }
 
-// turnTo asks somebody who just came for the first body that a branch misses, if others
-// did not bring it and we would wait by now.
+// turnTo asks for the first body that a branch misses, if others did not bring it and we
+// would wait by now: somebody just came who has it, and unless it was somebody new the
+// last time, it is his turn.
 func (n *Node) turnTo(now chain.Time, p *peer, out *Outcome) error {
 	for _, head := range n.wantedHeads() {
 		path, err := n.path(head)
@@ -111,9 +112,7 @@ func (n *Node) turnTo(now chain.Time, p *peer, out *Outcome) error {
 			return err
 		}
 		if len(path) > 0 && path[0].asked == 0 && p.serves(path[0]) && len(n.flight) < n.mayFly() && path[0].hasten(now) {
-			path[0].wanted = true
-			n.fly(now, path[0], p.name)
-			out.Ask = askBody(out.Ask, p.name, path[0].id(), n.run())
+			n.fetchPath(now, path[:1], out)
 		}
 	}
 	return nil
@@ -379,14 +378,14 @@ func (n *Node) lastCome(q Request) int {
 }
 
 // missed counts a try that failed, and of whom.
-func (e *entry) missed(of Peer) {
+func (e *entry) missed(now chain.Time, of Peer) {
 	e.tries++
-	if len(e.vain) >= maxVain {
-		e.vain = nil
+	if i := e.lastVain(of); i >= 0 {
+		e.vain = slices.Delete(e.vain, i, i+1)
+	} else if len(e.vain) >= maxClaims {
+		e.vain = slices.Delete(e.vain, 0, 1)
 	}
-	if !slices.Contains(e.vain, of) {
-		e.vain = append(e.vain, of)
-	}
+	e.vain = append(e.vain, vain{of, now})
 }
 
 // miss notes one try that failed. Missing transactions are followed by the whole
@@ -400,7 +399,7 @@ func (n *Node) miss(now chain.Time, from Peer, e *entry, w Want, out *Outcome) {
 		out.Ask = askBody(out.Ask, from, e.id(), n.run())
 		return
 	}
-	e.missed(from)
+	e.missed(now, from)
 	if e.tries > 1 {
 		e.retry = now + backoff(e.tries)
 	}
@@ -411,7 +410,7 @@ func (n *Node) timeOut(now chain.Time) {
 	for _, e := range n.flight {
 		if now-e.asked > bodyWait {
 			n.shrink(e.server)
-			e.missed(e.server)
+			e.missed(now, e.server)
 			n.land(e)
 			delete(n.partial, e.id())
 		}

@@ -267,3 +267,60 @@ func TestNewcomersAreAskedForWhatOthersHeldBack(t *testing.T) {
 		t.Errorf("claims made us ask %d times in five minutes", asks)
 	}
 }
+
+// A peer that has a body failed once. Others hold their tongue each time they are asked,
+// and then come back under a new name: the honest one is asked again soon, whether we
+// chose him or not, and whether those whom we chose are silent too.
+func TestNewNamesStarveNobody(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		chosen []node.Peer
+		most   int
+	}{
+		{"chosen", []node.Peer{"friend"}, 2},
+		{"nobody is chosen", nil, 3},
+		{"silent ones are chosen", []node.Peer{"mute", "numb"}, 8},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := tell(t, chaintest.Easy())
+			s.Fork("0", "a1")
+			for _, p := range []node.Peer{"friend", "mute", "numb"} {
+				s.meet(p, "a1")
+			}
+			for _, p := range c.chosen {
+				s.n.Chose(p)
+			}
+			s.done(s.n.Headers(s.now, "friend", s.headers("a1")))
+			s.bodies(map[node.Peer][]string{"friend": {"a1"}})
+			s.fail("friend", node.WantBodies, "a1")
+			if n := s.triesUntil("friend", "a1", 100); n > c.most {
+				t.Errorf("asked again only the %dth time", n)
+			}
+		})
+	}
+}
+
+// triesUntil counts whom a silent crowd, of which one comes back under a new name each
+// time, lets us ask for a body until it is the turn of somebody.
+func (s *story) triesUntil(friend node.Peer, name string, most int) (tries int) {
+	s.Helper()
+	asks, rogue := s.out.Ask, node.Peer("rogue")
+	for seconds := 0; tries < most && seconds < 200*most; seconds++ {
+		for _, a := range asks {
+			if a.Request.Want != node.WantBodies {
+				continue
+			}
+			if tries++; a.From == friend {
+				return tries
+			}
+			s.n.Left(s.now, rogue)
+			rogue = node.Peer("rogue " + itoa(tries))
+		}
+		if s.now += 1000; seconds%10 == 0 {
+			asks = s.meet(rogue, name).Ask
+			continue
+		}
+		asks = s.done(s.n.Tick(s.now)).Ask
+	}
+	return tries
+}

@@ -28,6 +28,7 @@ type peer struct {
 	seen    chain.Time   // when the claim was heard
 	direct  bool         // connected to us
 	chosen  bool         // by ourselves: it did not come by itself
+	since   chain.Time   // when it came
 	ahead   chain.Time   // how far its clock is ahead of ours, in milliseconds
 	asked   chain.Time   // when it was asked for headers; 0 if no request is under way
 	idle    int          // answers in a row that did not lead to its tip
@@ -79,7 +80,7 @@ func (n *Node) Hello(now chain.Time, from Peer, h Hello) (Outcome, error) {
 		return Outcome{Verdict: Ignore, Why: ErrFull}, nil
 	}
 	p.direct, p.asked, p.idle, p.pause, p.reached = true, 0, 0, 0, 0
-	p.share, p.took = firstShare, 0
+	p.share, p.took, p.since = firstShare, 0, now
 	p.ahead = min(max(h.Time, 0), now+maxSkew) - now
 	p.claim.Counter = 0 // said to our face: no replay
 	p.ends = h.Ends
@@ -208,10 +209,11 @@ func (n *Node) Chose(name Peer) {
 	}
 }
 
-// voices are the connected peers whose clocks count: those that we chose or, if
-// there is none, all.
-func (n *Node) voices() []*peer {
-	all := n.direct()
+// voices are the connected peers whose clocks count.
+func (n *Node) voices() []*peer { return chosenOf(n.direct()) }
+
+// chosenOf are those of some peers that we chose or, if there is none, all.
+func chosenOf(all []*peer) []*peer {
 	if chosen := slices.DeleteFunc(slices.Clone(all), func(p *peer) bool { return !p.chosen }); len(chosen) > 0 {
 		return chosen
 	}

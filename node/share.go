@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"slices"
 
 	"cairn/chain"
@@ -61,7 +62,7 @@ type turn struct {
 
 // server chooses whom to ask for a body, or nobody: the one whose turn it is; else
 // who uses the least of its share, before others who told us of the block; after
-// failures one that did not fail yet, before others whom we chose ourselves.
+// failures whom next names.
 func (n *Node) server(e *entry, t *turn) *peer {
 	if t.left > 0 && t.p.serves(e) && e.tries == 0 {
 		t.left--
@@ -86,18 +87,32 @@ func (n *Node) server(e *entry, t *turn) *peer {
 	return best
 }
 
-// next is whom to ask after a failure: whoever came since then, too, before it is the
-// turn of those who failed.
+// next is whom to ask after a failure. Every second time it is somebody who was not asked
+// yet, whom we chose ourselves or who came last; otherwise the one of all who waited
+// longest, or of those whom we chose. So new names, of which anybody has as many as he
+// likes, put off nobody's turn by more than one try.
 func (e *entry) next(list []*peer) *peer {
-	failed := func(p *peer) bool { return slices.Contains(e.vain, p.name) }
-	fresh := slices.DeleteFunc(slices.Clone(list), failed)
-	if len(fresh) == 0 {
-		e.vain, fresh = nil, list
+	fresh := slices.DeleteFunc(slices.Clone(list), func(p *peer) bool { return e.lastVain(p.name) >= 0 })
+	if e.fresh = !e.fresh && len(fresh) > 0; e.fresh {
+		return slices.MaxFunc(chosenOf(fresh), func(a, b *peer) int { return cmp.Compare(a.since, b.since) })
 	}
-	if chosen := slices.DeleteFunc(slices.Clone(fresh), func(p *peer) bool { return !p.chosen }); len(chosen) > 0 {
-		fresh = chosen
+	if e.voices = !e.voices; e.voices {
+		list = chosenOf(list)
 	}
-	return fresh[e.tries%len(fresh)]
+	return slices.MinFunc(list, func(a, b *peer) int { return cmp.Compare(e.waits(a), e.waits(b)) })
+}
+
+// waits is since when the peer waits to be asked.
+func (e *entry) waits(p *peer) chain.Time {
+	if i := e.lastVain(p.name); i >= 0 {
+		return max(p.since, e.vain[i].at)
+	}
+	return p.since
+}
+
+// lastVain is the position of a peer among those who did not bring the body, else −1.
+func (e *entry) lastVain(name Peer) int {
+	return slices.IndexFunc(e.vain, func(v vain) bool { return v.peer == name })
 }
 
 // thank notes that a body came from the peer that was asked for it.

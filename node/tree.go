@@ -25,10 +25,18 @@ type entry struct {
 	asked  chain.Time // when; 0 if no request is under way
 	tries  int        // requests that failed
 	retry  chain.Time // not asked for again before
-	vain   []Peer     // who was asked and did not bring it, while others are left to be asked
+	vain   []vain     // who did not bring it, those of late last
+	fresh  bool       // the last try after a failure was with somebody new
+	voices bool       // and the last of the others with one whom we chose
 
 	hastes int        // times that news of somebody made us ask before retry
 	haste  chain.Time // it does so not before
+}
+
+// vain is a try that failed.
+type vain struct {
+	peer Peer
+	at   chain.Time
 }
 
 func (e *entry) id() chain.Hash     { return e.State.ID }
