@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 	"sync"
@@ -61,6 +62,7 @@ type dueBlock struct {
 const (
 	coinWeight = 150
 	nameWeight = 8
+	idWeight   = len(chain.Hash{})
 	dueWeight  = 256 // of a block, beside its names
 )
 
@@ -80,7 +82,7 @@ func (l *layer) take(m move) {
 	b, known := m.block, l.coins.count
 	if _, there := l.names[b.id]; !there {
 		l.names[b.id] = b.names
-		l.weight += int64(len(b.names.list))*nameWeight + dueWeight
+		l.weight += int64(len(b.names.list)*nameWeight+len(b.names.txs)*idWeight) + dueWeight
 	}
 	switch m.kind {
 	case setAside:
@@ -218,16 +220,20 @@ func (l *layer) changesOf(i int, prefix []byte, top uint64, f func(key, value []
 }
 
 // names are the beginnings of all ids and addresses that a block's keys begin with,
-// sorted by the first who asks for one: most blocks are written before anybody does.
+// and the whole ids of its transactions: peers name many of these, and their questions
+// must not cost more while the block is due. Both are sorted by the first who asks:
+// most blocks are written before anybody does.
 type names struct {
 	sort sync.Once
 	list []uint64
+	txs  []chain.Hash
 }
 
 // namesOf are those of a block's transactions, of those whose outputs it spends, and
 // of all owners.
 func namesOf(b chain.CheckedBlock) *names {
 	list := make([]uint64, 0, 5*len(b.Txs())+2)
+	txs := append(make([]chain.Hash, 0, 1+len(b.Txs())), b.CoinbaseID())
 	name := func(h [32]byte) { list = append(list, nameOf(h[:])) }
 	name(b.CoinbaseID())
 	for _, out := range b.Block().Coinbase.Outputs {
@@ -235,6 +241,7 @@ func namesOf(b chain.CheckedBlock) *names {
 	}
 	for _, t := range b.Txs() {
 		name(t.ID())
+		txs = append(txs, t.ID())
 		for i := range t.Tx().Inputs {
 			name(t.Tx().Inputs[i].Prev.Tx)
 			name(t.Tx().Inputs[i].Owner)
@@ -243,13 +250,31 @@ func namesOf(b chain.CheckedBlock) *names {
 			name(out.To)
 		}
 	}
-	return &names{list: slices.Clip(list)}
+	return &names{list: slices.Clip(list), txs: txs}
+}
+
+func (n *names) sorted() {
+	n.sort.Do(func() {
+		slices.Sort(n.list)
+		slices.SortFunc(n.txs, chain.Hash.Compare)
+	})
 }
 
 func (n *names) has(name uint64) bool {
-	n.sort.Do(func() { slices.Sort(n.list) })
+	n.sorted()
 	_, found := slices.BinarySearch(n.list, name)
 	return found
+}
+
+// begin are those of the block's transactions whose ids begin so.
+func (n *names) begin(prefix []byte) []chain.Hash {
+	n.sorted()
+	first, _ := slices.BinarySearchFunc(n.txs, prefix, func(id chain.Hash, p []byte) int { return bytes.Compare(id[:], p) })
+	last := first
+	for last < len(n.txs) && bytes.HasPrefix(n.txs[last][:], prefix) {
+		last++
+	}
+	return n.txs[first:last]
 }
 
 func nameOf(b []byte) uint64 { return binary.BigEndian.Uint64(b) }

@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 	"sync"
+
+	"cairn/chain"
 )
 
 // A moment is a snapshot of the disk under what was due when it was taken. Where a
@@ -167,8 +169,21 @@ func (v view) derive(s snapshot, prefix []byte, f func(key, value []byte)) error
 			return err
 		}
 		return deriveHistory(s, touching(v.on), false, f)
+	case kindTx:
+		deriveTxs(touching(v.bodies), prefix[1:], f)
+		return nil
 	default:
 		return deriveIndex(s, touching(v.bodies), f)
+	}
+}
+
+// deriveTxs derives which blocks hold transactions whose keys begin so. No body is read.
+func deriveTxs(blocks iter.Seq[dueBlock], prefix []byte, f func(key, value []byte)) {
+	prefix = prefix[:min(len(prefix), len(chain.Hash{}))]
+	for due := range blocks {
+		for _, id := range due.names.begin(prefix) {
+			f(keyTx(id, due.id), []byte{})
+		}
 	}
 }
 

@@ -146,3 +146,50 @@ func waitsForReader(t *testing.T, w *world, s rememberer) {
 	}
 	all.Wait()
 }
+
+// bodiless counts the bodies that are read.
+type bodiless struct {
+	snapshot
+	bodies int
+}
+
+func (b *bodiless) get(key []byte) ([]byte, error) {
+	if key[0] == kindBody {
+		b.bodies++
+	}
+	return b.snapshot.get(key)
+}
+
+// Peers name transactions by the thousand. To find those of blocks that are due, no
+// body is read and hashed again, be they there, unknown or only spent from.
+func TestTransactionsOfDueBlocksAreFoundWithoutBodies(t *testing.T) {
+	s := lagging(t, chaintest.Easy(), newGated(130), idle)
+	w := newWorld(chaintest.Easy(), 5)
+	for range 60 {
+		commit(t, s, w.act()...)
+	}
+	if s.Due().Blocks == 0 {
+		t.Fatal("nothing is due: the test proves nothing")
+	}
+	r := reader(t, s)
+	defer r.Close()
+	under := &bodiless{snapshot: r.hold.(*moment).snapshot}
+	r.hold.(*moment).snapshot = under
+	found := 0
+	for _, o := range w.order {
+		for _, id := range append(o.body.Block().Leaves(), o.id()) {
+			blocks, err := r.TxBlocks(id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found += len(blocks)
+		}
+	}
+	if found == 0 || under.bodies > 0 {
+		t.Errorf("%d bodies were read, %d blocks found", under.bodies, found)
+	}
+	w.compareIndexes(t, r)
+	if under.bodies == 0 {
+		t.Error("spenders need bodies, and none was read: the count proves nothing")
+	}
+}
