@@ -261,6 +261,9 @@ func sharedHeight(n *node.Node, best chain.State, tip chain.Hash, known map[chai
 		}
 		way, tip = append(way, tip), e.Header.Prev
 	}
+	if len(way) == firstLook { // nothing was found: those nearer to ours may yet get there
+		way = way[:1]
+	}
 	for _, id := range way {
 		known[id] = height
 	}

@@ -94,3 +94,41 @@ func TestFollowersOfOneBranchCostAsOne(t *testing.T) {
 		t.Errorf("one follower costs %d questions, %d cost %d", one, peers, all)
 	}
 }
+
+// A peer stands further along a branch than is looked at, and one nearer to where it
+// parts from ours. What was not found for the one is found for the other.
+func TestWhoStandsNearIsNotTakenForFar(t *testing.T) {
+	p := chain.Regtest()
+	const now = 1_900_000_000_000
+	n, err := node.New(now, node.Config{Params: p, Store: store.NewMemory(p), Peer: "me"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(at chain.State, name string) chain.State {
+		b := chaintest.Check(p, chaintest.Block(p, at, chaintest.Plan{Name: name}))
+		if _, err := n.Block(now, "peer", b); err != nil {
+			t.Fatal(err)
+		}
+		e, _ := n.Entry(b.ID())
+		return e.State
+	}
+	fork := add(add(p.GenesisState(), "both"), "both")
+	ours, theirs := add(fork, "ours"), fork
+	var side []chain.Hash
+	for range firstLook + 20 {
+		ours, theirs = add(ours, "ours"), add(theirs, "theirs")
+		side = append(side, theirs.ID)
+	}
+	if n.Best().ID != ours.ID {
+		t.Fatal("the other branch won")
+	}
+	known := map[chain.Hash]uint64{}
+	for _, c := range []struct {
+		at   int
+		want uint64
+	}{{len(side) - 1, 0}, {firstLook, 0}, {firstLook / 2, fork.Height}, {10, fork.Height}, {len(side) - 1, 0}} {
+		if got := sharedHeight(n, n.Best(), side[c.at], known); got != c.want {
+			t.Errorf("block %d of the branch shares %d, want %d", c.at+1, got, c.want)
+		}
+	}
+}
