@@ -22,8 +22,9 @@ import (
 // what an attacker hardly has, or pays for, the range with most of the others
 // loses its youngest, first of those who brought nothing new lately. But it does so only
 // if our peers then lie no closer together, and not often at the word of one range: or a
-// flood of newcomers would be a revolving door. Nobody who brought something new lately
-// goes where our peers lie no further apart for it.
+// flood of newcomers would be a revolving door. Where our peers lie no further apart for
+// it, those stay who brought something new lately; but no more than half, the latest: a
+// payment an hour is cheap, and must not keep a place for good.
 
 // caller is a peer that dialled us.
 type caller struct {
@@ -35,8 +36,14 @@ type caller struct {
 }
 
 // barren tells that a peer brought nothing new lately.
-func (c caller) barren(now time.Time) bool {
-	return now.Sub(c.block) > usefulFor && now.Sub(c.tx) > usefulFor
+func (c caller) barren(now time.Time) bool { return now.Sub(c.brought()) > usefulFor }
+
+// brought is when it last brought something new.
+func (c caller) brought() time.Time {
+	if c.block.After(c.tx) {
+		return c.block
+	}
+	return c.tx
 }
 
 // area is the range of addresses that one owner is likely to have. Nearby, each
@@ -103,38 +110,51 @@ func newDoor() *door {
 	return &door{seed: maphash.MakeSeed(), areas: map[string]*rate.Limiter{}, even: rate.NewLimiter(evenRate, 1)}
 }
 
-// expendable are those who are not spared. A share each goes to an unforeseeable
-// choice of areas, to those nearest in time, and to those who lately brought a
-// block or a transaction; and of the rest half to those who are here longest.
-func (d *door) expendable(all []caller) []caller {
+// common are those who have none of the virtues for which a share each is spared: an
+// unforeseeable choice of areas, those nearest in time, and those who lately brought a
+// block or a transaction.
+func (d *door) common(all []caller) []caller {
 	share := (len(all) + spareShare/2) / spareShare
 	mark := func(c caller) uint64 { return maphash.String(d.seed, c.area) }
-	late := func(t func(caller) time.Time) func(a, b caller) int {
-		return func(a, b caller) int { return t(b).Compare(t(a)) }
-	}
-	rest := slices.Clone(all)
-	spare := func(n int, worth func(caller) bool, order func(a, b caller) int) {
-		slices.SortFunc(rest, func(a, b caller) int { return cmp.Or(order(a, b), cmp.Compare(a.id, b.id)) })
-		for n = min(n, len(rest)); n > 0 && worth(rest[0]); n-- {
-			rest = rest[1:]
-		}
-	}
-	anyone := func(caller) bool { return true }
-	spare(share, anyone, func(a, b caller) int { return cmp.Compare(mark(a), mark(b)) })
-	spare(share, func(c caller) bool { return c.ping > 0 }, func(a, b caller) int { return cmp.Compare(uint64(a.ping-1), uint64(b.ping-1)) })
-	spare(share, func(c caller) bool { return !c.block.IsZero() }, late(func(c caller) time.Time { return c.block }))
-	spare(share, func(c caller) bool { return !c.tx.IsZero() }, late(func(c caller) time.Time { return c.tx }))
-	spare(len(rest)/2, anyone, func(a, b caller) int { return a.since.Compare(b.since) })
-	return rest
+	rest := spare(all, share, anybody, func(a, b caller) int { return cmp.Compare(mark(a), mark(b)) })
+	rest = spare(rest, share, func(c caller) bool { return c.ping > 0 }, func(a, b caller) int { return cmp.Compare(uint64(a.ping-1), uint64(b.ping-1)) })
+	rest = spare(rest, share, func(c caller) bool { return !c.block.IsZero() }, func(a, b caller) int { return b.block.Compare(a.block) })
+	return spare(rest, share, func(c caller) bool { return !c.tx.IsZero() }, func(a, b caller) int { return b.tx.Compare(a.tx) })
 }
 
-// worst is the youngest of those in the most crowded area, first of those who brought
-// nothing new lately. How crowded each is, those who are spared count as well: or a range
+// spare takes the first n away who are worth it, in an order.
+func spare(of []caller, n int, worth func(caller) bool, order func(a, b caller) int) []caller {
+	of = slices.Clone(of)
+	slices.SortFunc(of, func(a, b caller) int { return cmp.Or(order(a, b), cmp.Compare(a.id, b.id)) })
+	for n = min(n, len(of)); n > 0 && worth(of[0]); n-- {
+		of = of[1:]
+	}
+	return of
+}
+
+func anybody(caller) bool { return true }
+
+// younger spares half, those who are here longest.
+func younger(of []caller) []caller {
+	return spare(of, len(of)/2, anybody, func(a, b caller) int { return a.since.Compare(b.since) })
+}
+
+// idler spares those who brought something new lately, but no more than half.
+func idler(of []caller, now time.Time) []caller {
+	useful := func(c caller) bool { return !c.barren(now) }
+	return spare(of, len(of)/2, useful, func(a, b caller) int { return b.brought().Compare(a.brought()) })
+}
+
+// expendable are those who are not spared whatever a newcomer is worth to us.
+func (d *door) expendable(all []caller) []caller { return younger(d.common(all)) }
+
+// worst is the youngest of those in the most crowded area, first of those whom the last
+// argument tells. How crowded each is, those who are spared count as well: or a range
 // that has few of the others could hardly be told from one that has one peer.
-func worst(of []caller, n map[string]int, now time.Time) (w caller) {
+func worst(of []caller, n map[string]int, first func(caller) bool) (w caller) {
 	for _, c := range of {
 		worse := cmp.Or(
-			cmp.Compare(n[c.area], n[w.area]), compareBool(c.barren(now), w.barren(now)),
+			cmp.Compare(n[c.area], n[w.area]), compareBool(first(c), first(w)),
 			c.since.Compare(w.since), cmp.Compare(c.id, w.id),
 		)
 		if w.id == "" || worse > 0 {
@@ -156,10 +176,8 @@ func crowds(of []caller) map[string]int {
 // not do, or was done too often. Looking alone takes nothing. It expects Mutex to
 // be held.
 func (d *door) yields(all []caller, from string, look bool) peer.ID {
-	n, now := crowds(all), time.Now()
-	w := worst(d.expendable(all), n, now)
-	gain := n[w.area] - n[from] - 1 // below 0 our peers would lie closer together
-	if w.id == "" || gain < 0 || gain == 0 && !w.barren(now) {
+	w, gain := d.loser(all, from)
+	if w.id == "" || gain < 0 {
 		return ""
 	}
 	limits := []*rate.Limiter{d.area(from)}
@@ -177,6 +195,18 @@ func (d *door) yields(all []caller, from string, look bool) peer.ID {
 		}
 	}
 	return w.id
+}
+
+// loser is who would give way to a newcomer from an area, and how much further apart our
+// peers would lie then; closer together below 0. What somebody brought spares him where
+// that is nothing: in a crowded range, whoever has all of it could buy them all.
+func (d *door) loser(all []caller, from string) (w caller, gain int) {
+	n, now, common := crowds(all), time.Now(), d.common(all)
+	w = worst(younger(common), n, func(c caller) bool { return c.barren(now) })
+	if n[w.area]-n[from]-1 <= 0 {
+		w = worst(younger(idler(common, now)), n, anybody)
+	}
+	return w, n[w.area] - n[from] - 1
 }
 
 // area is what newcomers from an area may still take; nil if too many others did.
@@ -231,7 +261,8 @@ func (n *Network) makeRoom() peer.ID {
 	}
 	all := n.callers()
 	crowded, now := crowds(all), time.Now()
-	return cmp.Or(worst(n.door.expendable(all), crowded, now).id, worst(all, crowded, now).id)
+	barren := func(c caller) bool { return c.barren(now) }
+	return cmp.Or(worst(n.door.expendable(all), crowded, barren).id, worst(all, crowded, barren).id)
 }
 
 // giveUp cuts whoever lost its place.

@@ -153,6 +153,76 @@ func TestManyRangesKeepTheUseful(t *testing.T) {
 	})
 }
 
+// Somebody has a peer in as many ranges as there are places, and each brings a payment now
+// and then, which is cheap. Newcomers get in all the same, one a minute; and those of them
+// who bring more of what is new than his do stay.
+func TestPaymentsBuyNoPlaceForGood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHall(56)
+		for i := range h.places {
+			h.knock(caller{id: peer.ID(fmt.Sprint("hostile ", i)), area: fmt.Sprintf("11.%d.0.0/16", i), ping: time.Millisecond})
+		}
+		in, busy := 0, map[peer.ID]bool{}
+		for minute := range 24 * 60 {
+			if minute%50 == 0 {
+				for i := range h.places {
+					h.bring(peer.ID(fmt.Sprint("hostile ", i)), false)
+				}
+			}
+			time.Sleep(time.Minute)
+			c := caller{id: peer.ID(fmt.Sprint("honest ", minute)), area: fmt.Sprintf("20.%d.0.0/16", minute)}
+			if !h.knock(c) {
+				continue
+			}
+			if in++; len(busy) < 8 {
+				busy[c.id] = true
+			}
+			for p := range busy {
+				h.bring(p, false)
+			}
+		}
+		if in < 24*60*9/10 {
+			t.Errorf("%d of %d newcomers get in", in, 24*60)
+		}
+		for p := range busy {
+			if !h.holds(p) {
+				t.Errorf("%s brought something every minute and was pushed out", string(p))
+			}
+		}
+	})
+}
+
+// Those who only listen are not pushed out by somebody in two hundred ranges each of whose
+// peers brings payments: many of his own go for the next, and who is here longest stays.
+func TestPaymentsPushFewOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHall(56)
+		for i := range h.places {
+			h.knock(caller{id: peer.ID(fmt.Sprint("listener ", i)), area: fmt.Sprintf("20.%d.0.0/16", i)})
+		}
+		for minute := range 24 * 60 {
+			time.Sleep(time.Minute)
+			i := minute % 200
+			c := caller{id: peer.ID(fmt.Sprint("hostile ", i)), area: fmt.Sprintf("11.%d.0.0/16", i), ping: time.Millisecond, tx: time.Now()}
+			if !h.holds(c.id) {
+				h.knock(c)
+			}
+			for i := minute % 50; i < 200; i += 50 {
+				h.bring(peer.ID(fmt.Sprint("hostile ", i)), false)
+			}
+		}
+		stay := 0
+		for i := range h.places {
+			if h.holds(peer.ID(fmt.Sprint("listener ", i))) {
+				stay++
+			}
+		}
+		if stay < 10 {
+			t.Errorf("%d of %d who only listened are left", stay, h.places)
+		}
+	})
+}
+
 // bring notes that somebody who is here was the first with a block, or a transaction.
 func (h *hall) bring(p peer.ID, block bool) {
 	for i := range h.all {
@@ -229,7 +299,7 @@ func TestWhoIsSpared(t *testing.T) {
 			t.Errorf("%s is not spared", c.id)
 		}
 	}
-	if len(rest) < 10 || worst(rest, crowds(rest), now).id == "" {
+	if len(rest) < 10 || worst(rest, crowds(rest), anybody).id == "" {
 		t.Errorf("only %d are not spared", len(rest))
 	}
 	for n := range 4 {
@@ -237,7 +307,7 @@ func TestWhoIsSpared(t *testing.T) {
 			t.Errorf("of %d, %d", n, len(got))
 		}
 	}
-	if w := worst(nil, nil, now); w.id != "" {
+	if w := worst(nil, nil, anybody); w.id != "" {
 		t.Errorf("of nobody %q goes", w.id)
 	}
 }
