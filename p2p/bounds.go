@@ -48,6 +48,7 @@ const (
 	maxAsksEach   = 12        // questions of ours to one peer: fewer than we serve, for an answer reaches its asker before the stream that brought it has ended
 	maxFlight     = 128 << 20 // bytes of answers that are being sent, and as many that are being received
 	maxFlightArea = 48 << 20  // of them for all who dialled us from one range of addresses
+	maxSureArea   = 8         // blocks that those may hold beside that, one each
 	maxFlightIn   = 96 << 20  // and for all who dialled us: who we chose always finds room
 	smallAnswer   = 256 << 10 // bytes; as many requests as we serve may be answered at so many each, beside all that
 	maxFlightEach = 24 << 20  // of them for one peer: four of the largest, as many as an honest node asks for at a time
@@ -59,7 +60,7 @@ const (
 	workBurst  = 40_000
 	crowdRate  = 100_000 // of all together who dialled us
 	crowdBurst = 200_000
-	shareRate  = crowdRate / DefaultMaxPeers // of each of them that no other can take, beside that
+	shareRate  = crowdRate / DefaultMaxPeers // of it each of them has what no other can take
 	shareBurst = 2 * shareRate
 
 	bytesPerWork = 16 << 10 // of an answer, for one unit

@@ -17,8 +17,8 @@ import (
 // budget bounds the bytes of large answers that are held at a time: for each peer,
 // for all who dialled us from one area, for all who dialled us, and for all.
 // Whoever finds no room waits; who reads slowly keeps his own share busy, and who we
-// chose finds room beside all who came. Beside all that each peer may hold one block: or
-// a few who read slowly could keep new blocks from all others.
+// chose finds room beside all who came. Beside all that each peer may hold one block, and
+// an area a few: or a few who read slowly could keep new blocks from all others.
 type budget struct {
 	each, area, in, all, sure int64
 
@@ -63,6 +63,9 @@ func (b *budget) take(ctx context.Context, p peer.ID, from string, n int) (*held
 		b.leave(h.shares)
 		h.shares = nil
 		b.want(h, "block of "+string(p), b.sure)
+		if from != "" {
+			b.want(h, "blocks of "+from, maxSureArea*b.sure)
+		}
 	}
 	for i, s := range h.shares {
 		if err := s.bytes.Acquire(ctx, h.bytes); err != nil {

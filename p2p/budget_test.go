@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
@@ -114,6 +115,37 @@ func TestABlockIsSure(t *testing.T) {
 			t.Errorf("%q is still held", name)
 		}
 	}
+}
+
+// However many names of one range read slowly, they hold no more than the range's share
+// and a few blocks; who comes from another range gets his.
+func TestNamesOfOneRangeHoldFewBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		maxBlock := chain.Main().MaxBlock
+		b, one := newBudget(maxBlock), countBytes+maxBlock
+		var bytes int64
+		take := func(p, from string) bool {
+			soon, cancel := context.WithTimeoutCause(t.Context(), time.Second, ErrSlow)
+			defer cancel()
+			h, err := b.take(soon, peer.ID(p), from, one)
+			if err == nil {
+				bytes += h.bytes
+			}
+			return err == nil
+		}
+		for p := range 200 {
+			for take(fmt.Sprint("a", p), "a") {
+			}
+		}
+		if most := maxFlightArea + maxSureArea*int64(one); bytes > most || bytes < maxFlightArea {
+			t.Errorf("they hold %d bytes, %d at most", bytes, most)
+		}
+		for p := range 200 {
+			if !take(fmt.Sprint("b", p), fmt.Sprint("b", p)) {
+				t.Fatalf("the %d. who comes from elsewhere gets no block", p+1)
+			}
+		}
+	})
 }
 
 // Who asks for much and reads nothing gets no more than its share prepared, and
@@ -258,6 +290,9 @@ func TestCrowdIsRationed(t *testing.T) {
 	}
 	if _, err := caller.Ask(t.Context(), a.ID(), node.Request{Want: node.WantPool}); err != nil {
 		t.Errorf("others took a caller's share: %v", err)
+	}
+	if n := a.crowd.Tokens(); n > -400 {
+		t.Errorf("a share does not come out of what all may have: %v of that are left", n)
 	}
 	share := a.meter(caller.host.ID()).share
 	share.SetLimit(rate.Limit(1))

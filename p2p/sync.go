@@ -171,14 +171,21 @@ func (n *Network) serve(s network.Stream) {
 
 // ration waits until a peer may have more work of us, and all who came by themselves
 // together. Where those have no more, each has a share of its own: nobody waits behind the
-// others, who may be many and want much.
+// others, who may be many and want much. It comes out of what all may have: or they could
+// have twice that.
 func (n *Network) ration(ctx context.Context, p peer.ID, cost int) error {
 	mine := n.meter(p)
 	err := mine.work.WaitN(ctx, cost)
 	if err != nil || n.callerFrom(p) == "" || n.crowd.AllowN(time.Now(), cost) {
 		return err
 	}
-	return mine.share.WaitN(ctx, cost)
+	if err := mine.share.WaitN(ctx, cost); err != nil {
+		return err
+	}
+	if n.crowd.Tokens() > -crowdBurst { // or the debt of many would close it for long
+		n.crowd.ReserveN(time.Now(), cost)
+	}
+	return nil
 }
 
 // declined is the error code of a stream on which nobody broke the protocol.
