@@ -11,13 +11,16 @@ import (
 // What waits to be sent to a peer has a bound, and gossip drops what comes over it
 // without a word to us; nor does it say anything twice. So whoever publishes many
 // transactions of ours waits until the peers took most of those before. A peer that
-// takes nothing delays nobody for long.
+// takes nothing delays nobody for long, nor do many that do so one after the other.
 
 // backlog counts what waits to be sent, by peer.
 type backlog struct {
 	mu   sync.Mutex
 	of   map[peer.ID]*pile // guarded by mu; of those that messages are sent to
 	less chan struct{}     // guarded by mu; closed, and replaced, when a pile is not high any more
+
+	left time.Duration // guarded by mu; that all together may still delay us, at that time
+	at   time.Time     // guarded by mu
 }
 
 type pile struct {
@@ -26,7 +29,7 @@ type pile struct {
 }
 
 func newBacklog() *backlog {
-	return &backlog{of: map[peer.ID]*pile{}, less: make(chan struct{})}
+	return &backlog{of: map[peer.ID]*pile{}, less: make(chan struct{}), left: backlogMost, at: time.Now()}
 }
 
 // opens notes that messages are sent to a peer from now on.
@@ -71,12 +74,15 @@ func (b *backlog) wake() {
 // wait returns when no peer has many messages waiting, or after a while: those that
 // took nothing in it hold nobody up for some time.
 func (b *backlog) wait(ctx context.Context) {
-	less := b.high(time.Now())
+	began := time.Now()
+	patience := b.patience(began)
+	less := b.high(began)
 	if less == nil {
 		return
 	}
-	late := time.NewTimer(backlogWait)
+	late := time.NewTimer(patience)
 	defer late.Stop()
+	defer func() { b.spend(time.Since(began)) }()
 	for less != nil {
 		select {
 		case <-less:
@@ -88,6 +94,22 @@ func (b *backlog) wait(ctx context.Context) {
 		}
 		less = b.high(time.Now())
 	}
+}
+
+// patience is how long to wait at most. What all may delay us grows with time, and with
+// what we publish: peers that take it quickly enough are waited for, however much it is.
+func (b *backlog) patience(now time.Time) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	grown := backlogEach + now.Sub(b.at)*backlogMost/backlogRest
+	b.left, b.at = min(backlogMost, b.left+grown), now
+	return min(backlogWait, b.left)
+}
+
+func (b *backlog) spend(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left = max(0, b.left-d)
 }
 
 // high is closed when there may be less to wait for; nil if there is nothing.

@@ -90,6 +90,57 @@ func TestSlowPeerDelaysOnce(t *testing.T) {
 	})
 }
 
+// Seventy peers stop reading one after the other, and each goes on when it was given up:
+// they delay those who publish little in all.
+func TestPeersSlowByTurnsDelayLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBacklog()
+		peers := make([]peer.ID, 70)
+		for i := range peers {
+			peers[i] = peer.ID(fmt.Sprint("slow ", i))
+			b.opens(peers[i])
+		}
+		change := func(p peer.ID, by int) {
+			for range maxBacklog {
+				b.change(p, by)
+			}
+		}
+		published := 0
+		for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); published++ {
+			p := peers[published%len(peers)]
+			change(p, 1)
+			b.wait(t.Context())
+			change(p, -1)
+			time.Sleep(time.Millisecond)
+		}
+		if published < 2000 {
+			t.Errorf("%d were published in two minutes", published)
+		}
+	})
+}
+
+// Peers that take one message now and then, each before it is given up, do not delay
+// those who publish for long either.
+func TestDrippingPeerDelaysLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBacklog()
+		b.opens("dripping")
+		for range maxBacklog - 1 {
+			b.grows("dripping")
+		}
+		published := 0
+		for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); published++ {
+			b.grows("dripping")
+			time.AfterFunc(backlogWait*9/10, func() { b.sent("dripping") })
+			b.wait(t.Context())
+			time.Sleep(time.Millisecond)
+		}
+		if published < 2000 {
+			t.Errorf("%d were published in two minutes", published)
+		}
+	})
+}
+
 // Whoever sends more than is read at a time is told of, once, so that his pool is
 // looked at.
 func TestWhatIsDroppedUnreadIsTold(t *testing.T) {

@@ -82,9 +82,11 @@ const (
 	txsAtOnce    = 512       // handler calls of one topic at a time
 	blocksAtOnce = 64
 	tipsAtOnce   = 256
-	maxBacklog   = queue / 4   // of them that wait for a peer when we publish transactions of our own: the rest is for what we pass on
-	backlogWait  = time.Second // that a slow peer delays those
-	backlogRest  = time.Minute // in which it then delays none
-	maxClaimers  = 256         // peers whose claims are heard
-	claimerGone  = time.Minute // of silence, and a claimer's place is free
+	maxBacklog   = queue / 4             // of them that wait for a peer when we publish transactions of our own: the rest is for what we pass on
+	backlogWait  = time.Second           // that a slow peer delays those
+	backlogRest  = time.Minute           // in which it then delays none
+	backlogMost  = 5 * time.Second       // that all together do in that time
+	backlogEach  = 20 * time.Millisecond // and beside it for each that we publish
+	maxClaimers  = 256                   // peers whose claims are heard
+	claimerGone  = time.Minute           // of silence, and a claimer's place is free
 )
