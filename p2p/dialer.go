@@ -55,7 +55,7 @@ type dialer struct {
 	slots  slots
 	dial   func(target) (peer.ID, error) // says who it reached
 	keep   func(peer.ID)                 // always finds room from now on
-	drop   func(peer.ID)                 // finds none any more, and goes
+	drop   func(peer.ID, time.Time)      // finds none any more, and what we dialled since goes
 	wake   chan struct{}
 
 	mu      sync.Mutex
@@ -267,8 +267,9 @@ func (d *dialer) pause() time.Duration {
 }
 
 // try dials one target and notes what came of it. If nobody wants it any more, the
-// peer goes again.
+// connection goes again.
 func (d *dialer) try(t target) {
+	began := time.Now()
 	id, err := d.dial(t)
 	if t.page != "" {
 		d.book.tried(t.page, err == nil)
@@ -292,7 +293,7 @@ func (d *dialer) try(t target) {
 	case wanted:
 		d.keep(id)
 	default:
-		d.drop(id)
+		d.drop(id, began)
 	}
 	d.nudge()
 }

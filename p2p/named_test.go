@@ -253,3 +253,29 @@ func TestDisconnectedWhileDialled(t *testing.T) {
 		t.Errorf("wanted: %+v", w)
 	}
 }
+
+// Whom a person no longer wants stays if it was connected before, for another reason, when
+// a call to it ends.
+func TestCallThatIsTakenBackCutsNobody(t *testing.T) {
+	a, b := begin(t, eager()), begin(t, eager())
+	link(t, b, a)
+	dropped := make(chan struct{})
+	drop := a.dialer.drop
+	a.dialer.drop = func(p peer.ID, since time.Time) {
+		drop(p, since)
+		close(dropped)
+	}
+	dial := a.dialer.dial
+	a.dialer.dial = func(one target) (peer.ID, error) {
+		a.dialer.remove(func(*target) bool { return true })
+		return dial(one)
+	}
+	if err := a.Want(b.host.Addrs()[0].String()); err != nil {
+		t.Fatal(err)
+	}
+	next(t, dropped)
+	if a.gate.keeps(b.host.ID()) || !a.roster.connected(b.host.ID()) {
+		t.Error("it is kept, or was cut off")
+	}
+	silent(t, a.left)
+}

@@ -326,10 +326,15 @@ func (n *Network) Disconnect(who string) error {
 	return nil
 }
 
-// drop gives a peer no better place than any other, and cuts it off.
-func (n *Network) drop(p peer.ID) {
+// drop gives a peer no better place than any other, and takes back what we dialled since
+// some time: it may have been connected before, for another reason.
+func (n *Network) drop(p peer.ID, since time.Time) {
 	n.gate.keep(p, false)
-	n.cut(p)
+	for _, c := range n.host.Network().ConnsToPeer(p) {
+		if s := c.Stat(); s.Direction == network.DirOutbound && !s.Opened.Before(since) {
+			_ = c.Close()
+		}
+	}
 }
 
 // Block cuts a peer off and keeps it out until Unblock.
