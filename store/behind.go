@@ -91,8 +91,7 @@ func (b *book) see() error {
 		tip, err := tipOf(s)
 		if err != nil {
 			end()
-			b.broken = fmt.Errorf("what was written cannot be read: %w", err)
-			return b.broken
+			return b.breaks(fmt.Errorf("what was written cannot be read: %w", err))
 		}
 		s = &moment{snapshot: s, views: b.views(tip.State.Height)}
 	}
@@ -130,14 +129,35 @@ func (b *book) Settle() error {
 	})
 }
 
-// settle writes all that is due.
+// settle writes all that is due, and leaves no mark where the tip is.
 func (b *book) settle() error {
 	for len(b.layers) > 0 && b.broken == nil {
 		if err := b.advance(); err != nil {
 			return cmp.Or(b.fault(), err)
 		}
 	}
+	if b.broken == nil {
+		if err := b.unlessFull(b.unmark()); err != nil {
+			return cmp.Or(b.fault(), err)
+		}
+	}
 	return b.fault()
+}
+
+// unmark forgets a mark from which no way leads to the tip, where nothing is due: a crash
+// leaves it after the marked block was taken off and put on again. If it stayed, the next
+// mark would not be made, and a tip below it would seem to have a way of its own.
+func (b *book) unmark() error {
+	marked, tip, err := b.marks()
+	if err != nil || marked != tip || b.toward != (chain.Hash{}) {
+		return err
+	}
+	change := newBatch()
+	change.remove(keyWritten)
+	if err := b.disk.write(change); err != nil {
+		return err
+	}
+	return b.see()
 }
 
 // advance writes the oldest layer, or waits for whoever does so.
@@ -174,13 +194,26 @@ func (b *book) flushOldest(aside func(write func())) (err error) {
 	if err = b.head(b.layers[0]); err == nil {
 		err = b.flushBehind(b.layers[0], aside)
 	}
-	if full := (*FullError)(nil); err != nil && !errors.As(err, &full) {
-		b.broken = fmt.Errorf("write what follows from blocks: %w", err)
-		b.say(slog.LevelError, "%v", b.broken)
-		b.breach.tell(b.broken)
-		return b.broken
+	return b.unlessFull(err)
+}
+
+// unlessFull breaks the book with what went wrong when something due was written, unless
+// there was no room: that is asked for again.
+func (b *book) unlessFull(err error) error {
+	if full := (*FullError)(nil); err == nil || errors.As(err, &full) {
+		return err
 	}
-	return err
+	return b.breaks(fmt.Errorf("write what follows from blocks: %w", err))
+}
+
+// breaks ends writing, and tells everybody why. Only the first reason counts.
+func (b *book) breaks(why error) error {
+	if b.broken == nil {
+		b.broken = why
+		b.say(slog.LevelError, "%v", why)
+		b.breach.tell(why)
+	}
+	return b.broken
 }
 
 // flushBehind writes a layer after its head, most of it aside.

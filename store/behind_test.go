@@ -766,3 +766,75 @@ func rollForward(t *testing.T, f int) {
 		t.Errorf("said %q", said)
 	}
 }
+
+// A tip that is taken off and put on again before a crash leaves nothing to derive, and no
+// mark either: neither then, nor when the block goes off again.
+func TestCrashAfterTheTipCameBack(t *testing.T) {
+	d := newGated(1 << 20)
+	s := lagging(t, chaintest.Easy(), d, idle)
+	w, twin := growing(t, s, 5)
+	both := func(s node.Store, steps ...node.Step) {
+		t.Helper()
+		commit(t, s, steps...)
+		commit(t, twin, steps...)
+	}
+	if err := s.Settle(); err != nil {
+		t.Fatal(err)
+	}
+	tip := w.tip
+	both(s, w.reorganise(tip.parent)...)
+	both(s, w.reorganise(tip)...)
+	sound := func() *gated {
+		t.Helper()
+		left := crashed(d)
+		again := lagging(t, s.params, left, idle)
+		if list := audit(t, again.book); len(list) > 0 {
+			t.Errorf("a sound store: %v", list)
+		}
+		sameDisks(t, dump(t, left), whole(t, twin.book))
+		return left
+	}
+	d.set(nil, after(1)) // where the flush leads is written, and no more
+	left := sound()
+	if err := s.flush(); !errors.Is(err, errFull) {
+		t.Fatalf("got %v", err)
+	}
+	sound()
+
+	again := lagging(t, s.params, left, idle)
+	z := w.grow(tip.parent)
+	for w.stones[z.id()] != nil {
+		z = w.grow(tip.parent)
+	}
+	steps := []node.Step{w.aside(z), w.condemn(z), w.extend(w.grow(tip))}
+	both(again, steps...) // at once: it condemns what it brings
+	both(again, w.reorganise(tip)...)
+	sameDisks(t, whole(t, lagging(t, s.params, crashed(left), idle).book), whole(t, twin.book))
+}
+
+// blind is a disk of which nothing can be read any more.
+type blind struct{ disk }
+
+func (blind) hold() (snapshot, func()) { return unreadable{}, func() {} }
+
+type unreadable struct{ empty }
+
+func (unreadable) get([]byte) ([]byte, error) { return nil, errPower }
+
+// What was written and cannot be read breaks the store as a flush that fails does.
+func TestAnUnreadableStoreIsHeard(t *testing.T) {
+	s := lagging(t, chaintest.Easy(), newGated(100), idle)
+	growing(t, s, 3)
+	s.disk = blind{s.disk}
+	if err := s.Put("name", []byte{1}); !errors.Is(err, errPower) {
+		t.Fatalf("got %v", err)
+	}
+	select {
+	case <-s.Broken():
+	default:
+		t.Fatal("nobody hears of it")
+	}
+	if err := s.Why(); !errors.Is(err, errPower) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -119,7 +119,10 @@ func (f *forward) arrive() error {
 	change := newBatch() // it led nowhere
 	change.remove(keyToward)
 	f.toward = chain.Hash{}
-	return f.disk.write(change)
+	if err := f.disk.write(change); err != nil {
+		return err
+	}
+	return f.see()
 }
 
 func (f *forward) follow(w way) error {
