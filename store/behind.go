@@ -149,7 +149,7 @@ func (b *book) settle() error {
 // mark would not be made, and a tip below it would seem to have a way of its own.
 func (b *book) unmark() error {
 	marked, tip, err := b.marks()
-	if err != nil || marked != tip || b.toward != (chain.Hash{}) {
+	if none := (chain.Hash{}); err != nil || marked == none || marked != tip || b.toward != none {
 		return err
 	}
 	change := newBatch()
@@ -272,11 +272,11 @@ func (b *book) written(l *layer, rest *batch) error {
 	return b.see()
 }
 
-// marks are the mark, zero if there is none, and the tip.
+// marks are the mark and the tip, both zero if there is no mark.
 func (b *book) marks() (marked, tip chain.Hash, err error) {
 	err = b.look(func(s snapshot) error {
 		raw, err := s.get(keyWritten)
-		if copy(marked[:], raw); err != nil {
+		if copy(marked[:], raw); err != nil || raw == nil {
 			return err
 		}
 		raw, err = find(s, keyTip)

@@ -784,22 +784,28 @@ func TestCrashAfterTheTipCameBack(t *testing.T) {
 	tip := w.tip
 	both(s, w.reorganise(tip.parent)...)
 	both(s, w.reorganise(tip)...)
-	sound := func() *gated {
+	sound := func(left *gated) {
 		t.Helper()
-		left := crashed(d)
 		again := lagging(t, s.params, left, idle)
 		if list := audit(t, again.book); len(list) > 0 {
 			t.Errorf("a sound store: %v", list)
 		}
 		sameDisks(t, dump(t, left), whole(t, twin.book))
-		return left
 	}
 	d.set(nil, after(1)) // where the flush leads is written, and no more
-	left := sound()
+	left := crashed(d)
+	sound(left)
 	if err := s.flush(); !errors.Is(err, errFull) {
 		t.Fatalf("got %v", err)
 	}
-	sound()
+	sound(crashed(d))
+	unmarked := crashed(d) // as where a flush ended between the two moves
+	change := newBatch()
+	change.remove(keyWritten)
+	if err := unmarked.disk.write(change); err != nil {
+		t.Fatal(err)
+	}
+	sound(unmarked)
 
 	again := lagging(t, s.params, left, idle)
 	z := w.grow(tip.parent)
