@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -147,7 +148,8 @@ func (n *Node) OurTip(now chain.Time) TipClaim {
 // headersAfter follows a branch from the first hash of the locator that lies on
 // it: toward a block that the asker heard of, or else our best chain. Losing
 // branches can be asked for, so that whoever did not follow one can tell what it
-// held.
+// held. One whose way to our chain is long and new to us is found when it is asked
+// for again.
 func (n *Node) headersAfter(locator []chain.Hash, toward chain.Hash) ([]chain.Header, error) {
 	end, err := n.tree.get(toward)
 	if err != nil {
@@ -156,14 +158,25 @@ func (n *Node) headersAfter(locator []chain.Hash, toward chain.Hash) ([]chain.He
 	if end == nil || !end.whole() { // headers alone may be a long way to nowhere
 		end = n.tip
 	}
-	start, err := n.lastCommon(locator, end)
+	hs, err := n.headersTo(end, locator)
+	if errors.Is(err, errFar) {
+		return n.headersTo(n.tip, locator)
+	}
+	return hs, err
+}
+
+// headersTo follows the branch that ends at end. An error is the store's, or errFar.
+func (n *Node) headersTo(end *entry, locator []chain.Hash) ([]chain.Header, error) {
+	down := n.tree.walk(end, maxWalk)
+	start, err := n.lastCommon(locator, down)
 	if err != nil {
 		return nil, err
 	}
-	if end, err = n.tree.ancestor(end, min(end.State.Height, start.State.Height+MaxHeaders)); err != nil {
+	last := n.tree.walk(end, maxWalk)
+	if err := last.to(start.State.Height + MaxHeaders); err != nil {
 		return nil, err
 	}
-	branch, err := n.tree.branch(start, end)
+	branch, err := n.tree.branch(start, last.at)
 	hs := make([]chain.Header, len(branch))
 	for i, e := range branch {
 		hs[i] = e.Header
@@ -171,37 +184,23 @@ func (n *Node) headersAfter(locator []chain.Hash, toward chain.Hash) ([]chain.He
 	return hs, err
 }
 
-// lastCommon is the first block of a locator on the branch that ends at end; the
-// genesis if there is none.
-func (n *Node) lastCommon(locator []chain.Hash, end *entry) (*entry, error) {
-	var side []*entry // of the branch, off the best chain
-	join := end
-	for {
-		best, err := n.tree.onBest(join)
-		if err != nil {
-			return nil, err
-		}
-		if best {
-			break
-		}
-		side = append(side, join)
-		if join, err = n.tree.known(join.parent()); err != nil {
-			return nil, err
-		}
-	}
+// lastCommon is the first block of a locator on the branch that a walk goes down; the
+// genesis if there is none. A locator names blocks from the top down: what it names
+// out of order is passed over.
+func (n *Node) lastCommon(locator []chain.Hash, down *walk) (*entry, error) {
 	for _, id := range locator[:min(len(locator), MaxLocator)] {
-		if i := slices.IndexFunc(side, func(e *entry) bool { return e.id() == id }); i >= 0 {
-			return side[i], nil
-		}
 		e, err := n.tree.get(id)
 		if err != nil {
 			return nil, err
 		}
-		if e == nil || e.State.Height > join.State.Height {
+		if e == nil || e.State.Height > down.at.State.Height {
 			continue
 		}
-		if best, err := n.tree.onBest(e); err != nil || best {
-			return e, err
+		if err := down.to(e.State.Height); err != nil {
+			return nil, err
+		}
+		if down.at.id() == id {
+			return e, nil
 		}
 	}
 	return n.tree.known(n.p.GenesisID())

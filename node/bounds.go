@@ -22,5 +22,7 @@ const (
 	reach          = 8 * maxInFlight // blocks of a path that are kept
 	listedPerMilli = 50              // transactions of the pool, for which a list of it serves a millisecond longer; to make one takes a fiftieth of that
 	walkedPerMilli = 1000            // blocks in memory, for which the list of ends serves a millisecond longer
+	maxWalk        = 1 << 14         // blocks off the best chain that a question makes us look at, besides its answer's; twice, for it has two ends
+	maxSkips       = 1 << 16         // steps over many such blocks that are remembered
 	maxPoolTxs     = 2 << 20         // bytes of an answer to WantPoolTxs, but for its last transaction
 )

@@ -62,12 +62,13 @@ type tree struct {
 	m     map[chain.Hash]*entry
 	heads map[chain.Hash]*entry // entries in memory that are headed and have no child but condemned ones
 	bytes int                   // of bodies in hand
+	skips map[skip]chain.Hash   // down branches off the best chain, where somebody went
 
 	shunned map[chain.Hash]bool // stored entries that a person ruled out, and what builds on them as far as we know
 }
 
 func newTree(s Store, recent []Entry) *tree {
-	t := &tree{store: s, m: map[chain.Hash]*entry{}, heads: map[chain.Hash]*entry{}, shunned: map[chain.Hash]bool{}}
+	t := &tree{store: s, m: map[chain.Hash]*entry{}, heads: map[chain.Hash]*entry{}, skips: map[skip]chain.Hash{}, shunned: map[chain.Hash]bool{}}
 	for _, e := range recent {
 		t.put(&entry{Entry: e, stored: true})
 	}
@@ -132,27 +133,6 @@ func (t *tree) crown(e *entry) {
 	} else {
 		delete(t.heads, e.id())
 	}
-}
-
-// ancestor finds the block at height on the branch that ends at e.
-func (t *tree) ancestor(e *entry, height uint64) (*entry, error) {
-	for e != nil && e.State.Height > height {
-		best, err := t.onBest(e)
-		if err != nil {
-			return nil, err
-		}
-		if best {
-			id, err := t.store.At(height)
-			if err != nil {
-				return nil, err
-			}
-			return t.get(id)
-		}
-		if e, err = t.get(e.parent()); err != nil {
-			return nil, err
-		}
-	}
-	return e, nil
 }
 
 // onBest tells whether the entry lies on the stored best chain.
