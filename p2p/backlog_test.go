@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/marcopolo/simnet"
 )
 
 // Two thousand transactions that are published at once all arrive, over a link that
@@ -16,14 +15,7 @@ import (
 func TestManyAtOnceArrive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const many = 2000
-		space := &simnet.Simnet{LatencyFunc: simnet.StaticLatency(50 * time.Millisecond)}
-		a := imagine(t, space, "/ip4/1.0.0.1/udp/8000/quic-v1")
-		b := imagine(t, space, "/ip4/1.0.0.2/udp/8000/quic-v1")
-		space.Start()
-		defer space.Close()
-		defer b.Close()
-		defer a.Close()
-		link(t, a, b)
+		a, b := imagined(t, 50*time.Millisecond)
 		go func() {
 			for i := range many {
 				if err := a.PublishTx(tx(fmt.Sprint("one of many, and of some length: ", i))); err != nil {

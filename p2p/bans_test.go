@@ -309,7 +309,9 @@ func TestBansAreWrittenAtOnce(t *testing.T) {
 		space.Start()
 		defer space.Close()
 		book := &shelf{}
-		a := imagineWith(t, space, "/ip4/1.0.0.1/udp/8000/quic-v1", func(c *Config) { c.Bans = book })
+		cfg := dev()
+		cfg.Bans = book
+		a := imagine(t, space, "/ip4/1.0.0.1/udp/8000/quic-v1", cfg)
 		defer a.Close()
 		time.Sleep(300 * time.Millisecond) // between two beats
 		one, err := peer.Decode(somebody)

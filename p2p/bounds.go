@@ -60,8 +60,7 @@ const (
 	workBurst  = 40_000
 	crowdRate  = 100_000 // of all together who dialled us
 	crowdBurst = 200_000
-	shareRate  = crowdRate / DefaultMaxPeers // of it each of them has what no other can take
-	shareBurst = 2 * shareRate
+	shareBurst = 3_000 // of it each of them has at once what no other can take, and its part of the rate: as much as the dearest request
 
 	bytesPerWork = 16 << 10 // of an answer, for one unit
 	knockRate    = 10       // requests a second that may find every place of a peer taken

@@ -142,8 +142,16 @@ func (h *held) free() {
 // all peers at one host's addresses share a meter, and who comes back under another
 // name finds it as he left it. Nearby, where many nodes share one, it is the name's.
 type meters struct {
+	share rate.Limit // of the work for all who dialled us, for each that may have
+
 	mu sync.Mutex
 	of map[string]*meter // guarded by mu; by a host's addresses, or by name
+}
+
+// newMeters shares the work for all who dial us among as many as may: all shares together
+// are no more than it.
+func newMeters(peers int) *meters {
+	return &meters{share: crowdRate / rate.Limit(peers), of: map[string]*meter{}}
 }
 
 // meter is what a peer may still make us do.
@@ -168,7 +176,7 @@ func (m *meters) get(who string) *meter {
 	if mine == nil {
 		mine = &meter{
 			work:   rate.NewLimiter(workRate, workBurst),
-			share:  rate.NewLimiter(shareRate, shareBurst),
+			share:  rate.NewLimiter(m.share, shareBurst),
 			knocks: rate.NewLimiter(knockRate, knockBurst),
 			vain:   &tab{left: vainBurst, at: time.Now()},
 		}

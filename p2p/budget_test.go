@@ -260,7 +260,7 @@ func TestKnockingOnAFullHouse(t *testing.T) {
 // one that fetches a chain is far from that.
 func TestWorkIsRationed(t *testing.T) {
 	for name, e := range exchanges() {
-		m := (&meters{of: map[string]*meter{}}).get("a")
+		m := newMeters(DefaultMaxPeers).get("a")
 		n := 0
 		for now := time.Now(); m.work.AllowN(now, cost(e.q)); {
 			n++
@@ -303,6 +303,25 @@ func TestCrowdIsRationed(t *testing.T) {
 	}
 	if _, err := chosen.Ask(t.Context(), a.ID(), node.Request{Want: node.WantPool}); err != nil {
 		t.Errorf("whom we chose is not served: %v", err)
+	}
+}
+
+// However many peers are allowed, what is left to each is no more in all than all may
+// have together, and enough for any request.
+func TestSharesAddUpToTheCrowds(t *testing.T) {
+	for _, peers := range []int{1, 8, DefaultMaxPeers, 500, 3000} {
+		m, all := newMeters(peers), 0.0
+		for i := range peers {
+			all += float64(m.get(fmt.Sprint(i)).share.Limit())
+		}
+		if all > crowdRate+1 || all < crowdRate-1 {
+			t.Errorf("%d peers have shares of %.0f units a second in all, of %d", peers, all, crowdRate)
+		}
+	}
+	for name, e := range exchanges() {
+		if cost(e.q) > shareBurst {
+			t.Errorf("%s costs %d, more than a share ever holds", name, cost(e.q))
+		}
 	}
 }
 
@@ -379,7 +398,7 @@ func TestVainSignaturesAreCounted(t *testing.T) {
 // Names are free: whoever comes back under another from the same address finds
 // what he spent there.
 func TestMetersAreOfAddresses(t *testing.T) {
-	m := &meters{of: map[string]*meter{}}
+	m := newMeters(DefaultMaxPeers)
 	nobody := func(peer.ID) bool { return false }
 	owes := account("a", netip.MustParseAddr("203.0.113.7"))
 	m.get(owes).vain.pay(vainBurst, 1)
@@ -399,7 +418,7 @@ func TestMetersAreOfAddresses(t *testing.T) {
 
 // A host's next address of IPv6 owes what the last one does; its neighbour's nothing.
 func TestMetersAreOfHosts(t *testing.T) {
-	m := &meters{of: map[string]*meter{}}
+	m := newMeters(DefaultMaxPeers)
 	at := func(ip string) *tab { return m.get(account("p", netip.MustParseAddr(ip))).vain }
 	verified := 0
 	for i := range 2000 {

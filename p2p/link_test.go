@@ -7,20 +7,13 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/libp2p/go-libp2p"
-	"github.com/libp2p/go-libp2p/core/metrics"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
-	"github.com/libp2p/go-libp2p/x/simlibp2p"
-	"github.com/marcopolo/simnet"
-	ma "github.com/multiformats/go-multiaddr"
 
 	"cairn/chain"
 	"cairn/node"
@@ -326,13 +319,7 @@ func TestPeersAreRemembered(t *testing.T) {
 // In virtual time, for there everybody can be waited for until nothing moves.
 func TestCloseWaitsForTheHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		space := &simnet.Simnet{LatencyFunc: simnet.StaticLatency(time.Millisecond)}
-		a := imagine(t, space, "/ip4/1.0.0.1/udp/8000/quic-v1")
-		b := imagine(t, space, "/ip4/1.0.0.2/udp/8000/quic-v1")
-		space.Start()
-		defer space.Close()
-		defer a.Close()
-		link(t, a, b)
+		a, b := imagined(t, time.Millisecond)
 		asked, hold := make(chan struct{}), make(chan struct{})
 		b.answers(func(ctx context.Context, _ node.Peer, _ node.Request) (node.Answer, error) {
 			close(asked)
@@ -381,15 +368,8 @@ func TestConfigIsChecked(t *testing.T) {
 func TestVirtualTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const latency = 250 * time.Millisecond
-		space := &simnet.Simnet{LatencyFunc: simnet.StaticLatency(latency)}
-		a := imagine(t, space, "/ip4/1.0.0.1/udp/8000/quic-v1")
-		b := imagine(t, space, "/ip4/1.0.0.2/udp/8000/quic-v1")
-		space.Start()
-		defer space.Close()
-		defer b.Close()
-		defer a.Close()
 		began := time.Now()
-		link(t, a, b)
+		a, b := imagined(t, latency)
 		if err := a.PublishTx(tx("far")); err != nil {
 			t.Fatal(err)
 		}
@@ -405,53 +385,4 @@ func TestVirtualTime(t *testing.T) {
 		}
 		t.Logf("%v of imagined time", time.Since(began))
 	})
-}
-
-func imagine(t *testing.T, space *simnet.Simnet, addr string) player {
-	t.Helper()
-	return imagineWith(t, space, addr, func(*Config) {})
-}
-
-func imagineWith(t *testing.T, space *simnet.Simnet, addr string, change func(*Config)) player {
-	t.Helper()
-	link := simnet.LinkSettings{BitsPerSecond: 20 * simlibp2p.OneMbps}
-	tolls := &tollGate{}
-	h, err := libp2p.New(
-		libp2p.ListenAddrs(ma.StringCast(addr)),
-		libp2p.BandwidthReporter(tolls),
-		libp2p.DisableIdentifyAddressDiscovery(),
-		libp2p.ResourceManager(&network.NullResourceManager{}),
-		libp2p.DisableMetrics(),
-		simlibp2p.QUICSimnet(space, simnet.NodeBiDiLinkSettings{Downlink: link, Uplink: link}),
-	)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := dev()
-	cfg.Listen = nil
-	change(&cfg)
-	e := newEar()
-	n, err := NewOn(t.Context(), cfg, h, e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	charge := n.charge
-	tolls.toll.Store(&charge)
-	return player{n, e}
-}
-
-// tollGate has what is read paid for, as flows do, and counts nothing: libp2p's counter
-// starts a goroutine for the whole process, which must not belong to imagined time.
-type tollGate struct {
-	metrics.Reporter
-	toll atomic.Pointer[func(protocol.ID, peer.ID, int)]
-}
-
-func (*tollGate) LogSentMessage(int64)                             {}
-func (*tollGate) LogRecvMessage(int64)                             {}
-func (*tollGate) LogSentMessageStream(int64, protocol.ID, peer.ID) {}
-func (g *tollGate) LogRecvMessageStream(n int64, of protocol.ID, from peer.ID) {
-	if toll := g.toll.Load(); toll != nil {
-		(*toll)(of, from, int(n))
-	}
 }

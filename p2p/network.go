@@ -93,8 +93,9 @@ func New(ctx context.Context, cfg Config, h Handler) (*Network, error) {
 
 // NewOn is New on a host that is already there, such as one of an imagined
 // network; cfg's Key, Agent and Metrics do not count. The host's connections are
-// refused after they stand, and not before. Close closes the host, and so does a
-// failure.
+// refused after they stand, and not before; and what libp2p itself reads on it costs its
+// peers nothing, for only whoever makes a host can have that counted. So it is not for
+// strangers. Close closes the host, and so does a failure.
 func NewOn(ctx context.Context, cfg Config, on host.Host, h Handler) (*Network, error) {
 	cfg, err := cfg.orDefaults()
 	if err != nil {
@@ -144,7 +145,7 @@ func assemble(cfg Config, h Handler, on host.Host, g *gate) *Network {
 		ledger:   newLedger(),
 		served:   NewPlaces(maxServed, maxServedEach, sureServed),
 		asks:     &turns{queue: map[peer.ID]*turn{}},
-		meters:   &meters{of: map[string]*meter{}},
+		meters:   newMeters(cfg.MaxPeers),
 		sending:  newBudget(cfg.MaxBlock), receiving: newBudget(cfg.MaxBlock),
 		crowd:  rate.NewLimiter(crowdRate, crowdBurst),
 		inside: new(inside),

@@ -179,7 +179,7 @@ func (n *Network) ration(ctx context.Context, p peer.ID, cost int) error {
 	if err != nil || n.callerFrom(p) == "" || n.crowd.AllowN(time.Now(), cost) {
 		return err
 	}
-	if err := mine.share.WaitN(ctx, cost); err != nil {
+	if err := mine.share.WaitN(ctx, min(cost, shareBurst)); err != nil {
 		return err
 	}
 	if n.crowd.Tokens() > -crowdBurst { // or the debt of many would close it for long

@@ -41,6 +41,6 @@ func (n *Network) price(of protocol.ID, bytes int) int {
 // charge returns when a peer may have what was just read handled.
 func (n *Network) charge(of protocol.ID, from peer.ID, bytes int) {
 	if cost := n.price(of, bytes); cost > 0 {
-		_ = n.ration(n.ctx, from, min(cost, shareBurst)) // or we are closing
+		_ = n.ration(n.ctx, from, cost) // or we are closing
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
-	"github.com/marcopolo/simnet"
 )
 
 // drained is a peer that has used up what it may cost.
@@ -43,14 +42,7 @@ func TestFloodsOfOtherProtocolsAreRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				space := &simnet.Simnet{LatencyFunc: simnet.StaticLatency(0)}
-				a := imagine(t, space, "/ip4/1.0.0.1/udp/8000/quic-v1")
-				b := imagine(t, space, "/ip4/1.0.0.2/udp/8000/quic-v1")
-				space.Start()
-				defer space.Close()
-				defer b.Close()
-				defer a.Close()
-				link(t, a, b)
+				a, b := imagined(t, 0)
 				drained(b.Network, a.host.ID())
 				began := time.Now()
 				flood.begin(t, a.Network, b.host.ID())

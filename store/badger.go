@@ -255,7 +255,8 @@ type complaints struct {
 	raise atomic.Pointer[func(error)] // who is told at once that something went wrong
 }
 
-// alarm lets f know of what goes wrong, or has gone. It may be called more than once.
+// alarm lets f know of what goes wrong, or has gone. It may be called more than once, and
+// in the middle of a write: f must not wait for one.
 func (c *complaints) alarm(f func(error)) {
 	c.raise.Store(&f)
 	if err := c.fault(); err != nil {
