@@ -75,6 +75,7 @@ type Daemon struct {
 	desk      desk
 	guests    guests
 	inquiries *p2p.Places // briefs that wait for their senders' answers
+	waits     *p2p.Places // claims that wait for a brief
 	hearing   hearing
 	reads     chan struct{} // one entry for each brief that is held against the pool
 	gathers   gatherings
@@ -126,7 +127,7 @@ func New(cfg Config) (*Daemon, error) {
 		cfg: cfg, p: cfg.Params, log: cfg.Logger, start: time.Now(),
 		linked: make(chan struct{}), guests: guests{here: map[node.Peer]int{}}, keep: newKeeper(), holes: holes{of: map[chain.Hash]bool{}},
 		told: rpc.NewFeed(), chronicle: newChronicle(cfg.Params), meter: newMeter(), inquiries: p2p.NewPlaces(maxInquiries, maxInquiriesEach, 0),
-		reads:   make(chan struct{}, maxReads),
+		reads: make(chan struct{}, maxReads), waits: p2p.NewPlaces(maxWaits, maxWaitsEach, sureWaits),
 		hearing: hearing{of: map[chain.Hash]chan struct{}{}, next: make(chan struct{})}, gathers: gatherings{of: map[chain.Hash]*gathering{}},
 		news:      make(chan struct{}, 1),
 		announces: make(chan []chain.CheckedAnnouncement, maxOutbox), relays: make(chan []chain.CheckedTx, maxOutbox), loads: make(chan struct{}, maxLoads), cores: make(chan struct{}, runtime.GOMAXPROCS(0)),

@@ -16,13 +16,17 @@ import (
 // than that at a time: those that the pool expands always find room.
 const (
 	maxInquiries     = 16
-	maxInquiriesEach = 2 // of one sender
+	maxInquiriesEach = 2 // of the senders at one address
 
 	maxFew = 128 // transactions of a block that are asked for without their ids
 
 	maxReads         = 2   // briefs that are held against the pool at a time
 	heldPerSignature = 512 // transactions of the pool that cost as much to hold against one as verifying a signature
 	heldPerName      = 4   // of them cost as much as one name
+
+	maxWaits     = 128 // claims that wait for a brief at a time: gossip judges twice as many
+	maxWaitsEach = 16  // of them that came from one address
+	sureWaits    = 1   // of those that claims from elsewhere cannot take
 
 	briefLimit   = 500 * time.Millisecond // that a claim waits for its block's brief to come
 	hearingLimit = 2 * time.Second        // and for it to be judged
@@ -75,13 +79,21 @@ func (h *hearing) wait(ctx context.Context, block chain.Hash) {
 
 // overtake lets a claim wait whose block is not known here: its brief is slower, and
 // without that the block would be fetched from whoever made the claim, and from
-// nobody else.
-func (d *Daemon) overtake(ctx context.Context, tip chain.Hash) {
+// nobody else. Who makes claims of blocks that nobody has, under as many names as he
+// likes, must not hold all places in which claims are heard: what finds no room to wait
+// goes on at once.
+func (d *Daemon) overtake(ctx context.Context, from node.Peer, tip chain.Hash) {
 	known := true
 	_ = d.loop.look(ctx, func(chain.Time) { _, known = d.loop.node.Entry(tip) })
-	if !known {
-		d.hearing.wait(ctx, tip)
+	if known || !d.met() {
+		return
 	}
+	who := d.net.Account(from)
+	if !d.waits.Take(who) {
+		return
+	}
+	defer d.waits.Give(who)
+	d.hearing.wait(ctx, tip)
 }
 
 // brief shortens an announcement for nodes whose pools are like ours.
@@ -267,9 +279,13 @@ func signatures(txs []*chain.Tx) (n int) {
 
 // askAside asks while gossip waits for the answer: nobody may make it wait much.
 func (d *Daemon) askAside(ctx context.Context, from node.Peer, q node.Request) (node.Answer, error) {
-	if !d.met() || !d.inquiries.Take(from) {
+	if !d.met() {
 		return node.Answer{}, errUnexpanded
 	}
-	defer d.inquiries.Give(from)
+	who := d.net.Account(from)
+	if !d.inquiries.Take(who) {
+		return node.Answer{}, errUnexpanded
+	}
+	defer d.inquiries.Give(who)
 	return d.net.Ask(ctx, from, q)
 }

@@ -3,8 +3,12 @@ package daemon_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"cairn/chain"
 	"cairn/chain/chaintest"
@@ -158,4 +162,37 @@ func bend(p *chain.Params, of *chain.Block) *chain.Block {
 		bent.Header.Nonce++
 	}
 	return &bent
+}
+
+// Somebody claims blocks that nobody has, under three hundred names: few of those claims
+// wait for a brief, so that others' are heard.
+func TestClaimsOfNothingHoldFewPlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVirtual(t, chain.Regtest())
+		crook, b, honest := v.join(nil), v.join(nil), v.join(nil)
+		v.meet()
+		var waiting atomic.Int32
+		claim := func(from *player, i int) {
+			h := chain.Header{Version: 1, Nonce: uint32(i)}
+			waiting.Add(1)
+			go func() {
+				b.GossipTip(t.Context(), from.self, node.TipClaim{Peer: node.Peer(fmt.Sprint("name ", i)), Header: h, Counter: 1})
+				waiting.Add(-1)
+			}()
+		}
+		for i := range 300 {
+			claim(crook, i)
+		}
+		synctest.Wait() // until nothing moves: time has not passed
+		held := waiting.Load()
+		if held == 0 || held > 16 {
+			t.Errorf("%d claims of one peer wait", held)
+		}
+		claim(honest, 300)
+		synctest.Wait()
+		if n := waiting.Load(); n != held+1 {
+			t.Errorf("another's claim does not wait: %d do, %d before", n, held)
+		}
+		v.within(time.Minute, "all are judged", func() bool { return waiting.Load() == 0 })
+	})
 }

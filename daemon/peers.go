@@ -50,7 +50,7 @@ func (d *Daemon) GossipBlock(ctx context.Context, from node.Peer, b *chain.Brief
 
 // GossipTip hears a claim of a tip.
 func (d *Daemon) GossipTip(ctx context.Context, from node.Peer, t node.TipClaim) node.Verdict {
-	d.overtake(ctx, t.Header.ID())
+	d.overtake(ctx, from, t.Header.ID())
 	return d.verdict(ctx, "tip", t.Header.ID(), from, func(now chain.Time, p node.Player) (node.Outcome, error) {
 		return p.Tip(now, from, t)
 	})

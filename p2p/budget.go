@@ -202,7 +202,13 @@ func (m *meters) keep(here func(peer.ID) bool) {
 
 // meter is p's.
 func (n *Network) meter(p peer.ID) *meter {
-	return n.meters.get(account(p, n.farAddress(p)))
+	return n.meters.get(n.Account(node.Peer(p)))
+}
+
+// Account names whom it is charged to what a peer makes us do: all that speak from one
+// host's addresses, or the peer alone if that is nearby.
+func (n *Network) Account(p node.Peer) string {
+	return account(peer.ID(p), n.farAddress(peer.ID(p)))
 }
 
 // account is the name of the meter of a peer that speaks from an address; that is not

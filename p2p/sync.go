@@ -149,14 +149,14 @@ func (n *Network) serve(s network.Stream) {
 	}
 	defer n.inside.leave()
 	p := s.Conn().RemotePeer()
-	if !n.served.Take(node.Peer(p)) {
+	if !n.served.Take(string(p)) {
 		_ = s.ResetWithError(network.StreamRateLimited)
-		if n.served.Greedy(node.Peer(p)) && !n.meter(p).knocks.Allow() {
+		if n.served.Greedy(string(p)) && !n.meter(p).knocks.Allow() {
 			n.Blame(node.Peer(p))
 		}
 		return
 	}
-	defer n.served.Give(node.Peer(p))
+	defer n.served.Give(string(p))
 	err := n.reply(s)
 	if err == nil {
 		_ = s.Close()
