@@ -20,6 +20,8 @@ const (
 	keptTxs    = 1 << 14
 	firstLook  = 500  // blocks of the best chain that it begins with
 	leavesWait = 1000 // milliseconds between two looks at all branches
+
+	noteWait = 10_000 // milliseconds until a payment is noted at the latest
 )
 
 // chronicle remembers which blocks and payments came when, and who followed which
@@ -36,6 +38,8 @@ type chronicle struct {
 	moves   ring[moveNote]
 	txs     ring[txNote]
 	seen    map[chain.Hash]chain.Time // of the transactions kept
+	aside   []txNotes                 // of payments that came since, oldest first
+	waiting int                       // payments in aside
 	follows map[node.Peer]chain.Hash  // the last move of each
 	leaves  chain.Time                // when all branches were looked at
 	agents  map[string]string         // what peers called their programs, by name
@@ -61,6 +65,12 @@ type moveNote struct {
 type txNote struct {
 	ID   chain.Hash
 	Seen chain.Time
+}
+
+// txNotes are payments that came together.
+type txNotes struct {
+	ids  []chain.Hash // must not be changed
+	seen chain.Time
 }
 
 func newChronicle(p *chain.Params) *chronicle {
@@ -160,16 +170,58 @@ func (c *chronicle) heard(now chain.Time, h chain.Header, height uint64, ids []c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.noteBlock(blockNote{ID: h.ID(), Prev: h.Prev, Height: height, Time: h.Time, Seen: now})
-	for _, id := range ids {
-		c.noteTx(id, now)
-	}
+	c.put(ids, now)
 }
 
 // heardTx notes a payment.
 func (c *chronicle) heardTx(now chain.Time, id chain.Hash) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.noteTx(id, now)
+	c.put([]chain.Hash{id}, now)
+}
+
+// put lays payments aside for a while, or until somebody asks: during a first sync most
+// of them are pushed out by then, and were never noted.
+func (c *chronicle) put(ids []chain.Hash, now chain.Time) {
+	if len(c.aside) > 0 && now-c.aside[0].seen > noteWait {
+		c.catchUp()
+	}
+	if len(ids) == 0 {
+		return
+	}
+	c.aside = append(c.aside, txNotes{ids, now})
+	if c.waiting += len(ids); c.waiting >= 2*keptTxs {
+		c.skip()
+	}
+}
+
+// skip forgets all payments but the latest.
+func (c *chronicle) skip() {
+	first := c.txs.next()
+	for c.waiting-len(c.aside[0].ids) >= keptTxs {
+		first += uint64(len(c.aside[0].ids))
+		c.waiting -= len(c.aside[0].ids)
+		c.aside = c.aside[1:]
+	}
+	c.txs.list, c.txs.first = nil, first
+	clear(c.seen)
+}
+
+// catchUp notes what was laid aside. mu is held.
+func (c *chronicle) catchUp() {
+	for _, some := range c.aside {
+		for _, id := range some.ids {
+			c.noteTx(id, some.seen)
+		}
+	}
+	c.aside, c.waiting = nil, 0
+}
+
+// seenAt is when a payment came, if that is kept. mu is held.
+func (c *chronicle) seenAt(id chain.Hash) (at chain.Time, known bool) {
+	c.catchUp()
+	at, known = c.seen[id]
+	return at, known
 }
 
 func (c *chronicle) noteTx(id chain.Hash, now chain.Time) {

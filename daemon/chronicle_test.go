@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"encoding/binary"
 	"testing"
 
 	"cairn/chain"
@@ -130,5 +131,53 @@ func TestWhoStandsNearIsNotTakenForFar(t *testing.T) {
 		if got := sharedHeight(n, n.Best(), side[c.at], known); got != c.want {
 			t.Errorf("block %d of the branch shares %d, want %d", c.at+1, got, c.want)
 		}
+	}
+}
+
+// Payments are noted when somebody asks. Those that others push out before that are
+// never noted, and what is told is the same.
+func TestPaymentsAreNotedWhenSomebodyAsks(t *testing.T) {
+	c := newChronicle(chain.Regtest())
+	const some = 1000
+	id := func(i int) (h chain.Hash) {
+		binary.BigEndian.PutUint64(h[:], uint64(i))
+		return h
+	}
+	put := func(now chain.Time, from, to int) {
+		for ; from < to; from += some {
+			var ids []chain.Hash
+			for i := from; i < min(from+some, to); i++ {
+				ids = append(ids, id(i))
+			}
+			c.put(ids, now)
+		}
+	}
+	put(1, 0, 5)
+	put(2, 3, 7)
+	for i, want := range []chain.Time{1, 1, 1, 1, 1, 2, 2} {
+		if at, known := c.seenAt(id(i)); !known || at != want {
+			t.Errorf("payment %d came at %d, %v: want %d", i, at, known, want)
+		}
+	}
+	before := c.txs.next()
+	put(3, 10_000, 10_000+5*keptTxs) // more than is kept
+	if len(c.aside) > 2*keptTxs/some+1 || len(c.seen) != 0 {
+		t.Errorf("%d pieces lie aside, %d payments are noted", len(c.aside), len(c.seen))
+	}
+	for i, want := range map[int]bool{0: false, 10_000: false, 10_000 + 4*keptTxs: true, 10_000 + 5*keptTxs - 1: true} {
+		if _, known := c.seenAt(id(i)); known != want {
+			t.Errorf("payment %d is known: %v, want %v", i, known, want)
+		}
+	}
+	if n := c.txs.next() - before; n != 5*keptTxs {
+		t.Errorf("%d payments were counted", n)
+	}
+	if len(c.seen) != len(c.txs.list) || len(c.seen) != keptTxs {
+		t.Errorf("%d payments are noted, %d listed", len(c.seen), len(c.txs.list))
+	}
+	put(4, 1, 2)
+	c.put(nil, 4+noteWait+1) // time passes
+	if _, noted := c.seen[id(1)]; !noted {
+		t.Error("nobody asked, and the payment is not noted yet")
 	}
 }

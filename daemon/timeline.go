@@ -24,6 +24,7 @@ func (r record) Timeline(cursor string) (rpc.Timeline, error) {
 	var b, m, x uint64
 	read, _ := fmt.Sscanf(cursor, c.life+".%d.%d.%d", &b, &m, &x)
 	c.mu.Lock()
+	c.catchUp()
 	c.recall(t.Nodes)
 	if t.Whole = read != 3 || !c.keeps(b, m, x); t.Whole {
 		b, m, x = c.blocks.first, c.moves.first, c.txs.first
@@ -150,7 +151,8 @@ func (r record) Depths(id chain.Hash, tips []chain.Hash) (rpc.TxDepths, error) {
 	})
 	r.d.chronicle.mu.Lock()
 	defer r.d.chronicle.mu.Unlock()
-	out.Seen = int64(r.d.chronicle.seen[id])
+	at, _ := r.d.chronicle.seenAt(id)
+	out.Seen = int64(at)
 	return out, err
 }
 
@@ -177,7 +179,7 @@ func (r record) Past(id chain.Hash) (p rpc.Past) {
 	}
 	r.d.chronicle.mu.Lock()
 	defer r.d.chronicle.mu.Unlock()
-	if at, ok := r.d.chronicle.seen[id]; ok && at > 0 { // it came inside a block
+	if at, ok := r.d.chronicle.seenAt(id); ok && at > 0 { // it came inside a block
 		p.Seen = &rpc.Sighting{At: int64(at)}
 	}
 	return p
@@ -230,7 +232,7 @@ func (a agreement) milestones(s *search, id chain.Hash, v *view) error {
 func (c *chronicle) movesSince(id chain.Hash) (since chain.Time, moves []moveNote) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	since, known := c.seen[id]
+	since, known := c.seenAt(id)
 	if !known {
 		return 0, nil
 	}
