@@ -242,6 +242,7 @@ func (w *walk) up() {
 		w.t.Errorf("height %d: the coins differ from the twin's", next.Height)
 	}
 	w.tidy(diff, before)
+	w.again(b, diff)
 	w.under = append(w.under, past{w.state, before, diff})
 	w.state, w.net = next, w.net.Then(diff)
 	for i := range b.Block().Coinbase.Outputs {
@@ -274,6 +275,26 @@ func (w *walk) tidy(d chain.Diff, before chain.Coins) {
 	}
 	if none := d.Then(d.Inverse()); len(none.Spent)+len(none.Created) > 0 {
 		w.t.Errorf("forth and back is %v", none)
+	}
+}
+
+// again: a diff follows from its block and the births of the coins that are spent.
+func (w *walk) again(b chain.CheckedBlock, d chain.Diff) {
+	var births []chain.Birth
+	for _, c := range d.Spent {
+		births = append(births, c.Birth())
+	}
+	got, err := b.Effect(births)
+	if err != nil || !slices.Equal(got.Spent, d.Spent) || !slices.Equal(got.Created, d.Created) {
+		w.t.Errorf("the block's effect is %v, want %v (%v)", got, d, err)
+	}
+	if _, err := b.Effect(append(births, chain.Birth{})); err == nil {
+		w.t.Error("a birth too many is taken")
+	}
+	if len(births) > 0 {
+		if _, err := b.Effect(births[1:]); err == nil {
+			w.t.Error("a birth too few is taken")
+		}
 	}
 }
 

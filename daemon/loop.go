@@ -112,7 +112,7 @@ func (s *attentive) moment() interface {
 	At(height uint64) (chain.Hash, error)
 	Recent(n int) ([]node.Entry, error)
 	Body(chain.Hash) (chain.CheckedBlock, error)
-	Diff(chain.Hash) (chain.Diff, error)
+	Diff(chain.CheckedBlock) (chain.Diff, error)
 	Coins([]chain.OutPoint) (chain.Coins, error)
 } {
 	if s.before != nil {
@@ -133,7 +133,7 @@ func (s *attentive) Recent(n int) ([]node.Entry, error) { return s.moment().Rece
 
 func (s *attentive) Body(id chain.Hash) (chain.CheckedBlock, error) { return s.moment().Body(id) }
 
-func (s *attentive) Diff(id chain.Hash) (chain.Diff, error) { return s.moment().Diff(id) }
+func (s *attentive) Diff(of chain.CheckedBlock) (chain.Diff, error) { return s.moment().Diff(of) }
 
 func (s *attentive) Coins(of []chain.OutPoint) (chain.Coins, error) { return s.moment().Coins(of) }
 

@@ -103,11 +103,11 @@ func (n *Node) plan(target *entry) (*plan, error) {
 
 func (n *Node) planUndo(p *plan, v *chain.Overlay) error {
 	for _, e := range p.undone {
-		d, err := n.cfg.Store.Diff(e.id())
+		b, err := n.cfg.Store.Body(e.id())
 		if err != nil {
 			return fmt.Errorf("undo block %v: %w", e.id(), err)
 		}
-		b, err := n.cfg.Store.Body(e.id())
+		d, err := n.cfg.Store.Diff(b)
 		if err != nil {
 			return fmt.Errorf("undo block %v: %w", e.id(), err)
 		}

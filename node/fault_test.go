@@ -70,8 +70,8 @@ func (f *frail) Body(id chain.Hash) (chain.CheckedBlock, error) {
 	return read(f, "Body", func() (chain.CheckedBlock, error) { return f.Memory.Body(id) })
 }
 
-func (f *frail) Diff(id chain.Hash) (chain.Diff, error) {
-	return read(f, "Diff", func() (chain.Diff, error) { return f.Memory.Diff(id) })
+func (f *frail) Diff(of chain.CheckedBlock) (chain.Diff, error) {
+	return read(f, "Diff", func() (chain.Diff, error) { return f.Memory.Diff(of) })
 }
 
 func (f *frail) Coins(want []chain.OutPoint) (chain.Coins, error) {

@@ -53,7 +53,7 @@ type Store interface {
 	At(height uint64) (chain.Hash, error)        // on the best chain, else ErrUnknown
 	Recent(n int) ([]Entry, error)               // every stored entry of the highest n heights up to the highest stored, in order of height
 	Body(chain.Hash) (chain.CheckedBlock, error) // of a complete entry, else ErrUnknown
-	Diff(chain.Hash) (chain.Diff, error)         // of a block on the best chain, else ErrUnknown
+	Diff(chain.CheckedBlock) (chain.Diff, error) // of a block on the best chain, else ErrUnknown
 	Coins([]chain.OutPoint) (chain.Coins, error) // those that are unspent at the tip
 	Commit(...Step) error                        // all or nothing, durable on return
 }

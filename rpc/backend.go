@@ -60,7 +60,7 @@ type Chain interface {
 	Entry(chain.Hash) (node.Entry, error)        // any header of the tree, else node.ErrUnknown
 	At(height uint64) (chain.Hash, error)        // on the best chain, else node.ErrUnknown
 	Body(chain.Hash) (chain.CheckedBlock, error) // of a complete entry, the genesis included, else node.ErrUnknown
-	Diff(chain.Hash) (chain.Diff, error)         // of a block on the best chain, else node.ErrUnknown
+	Diff(chain.CheckedBlock) (chain.Diff, error) // of a block on the best chain, else node.ErrUnknown
 	Tips() ([]Branch, error)                     // every branch, headers without bodies and condemned ones included
 }
 

@@ -105,7 +105,7 @@ func (a *audit) block(e node.Entry) error {
 	if a.level < 2 {
 		return nil
 	}
-	diff, err := a.v.Diff(e.State.ID)
+	diff, err := a.v.Diff(body)
 	if err != nil || a.level < 3 {
 		return err
 	}
@@ -161,7 +161,7 @@ func (a *audit) connect(parent chain.State, e node.Entry) error {
 	if err != nil {
 		return err
 	}
-	kept, err := a.v.Diff(e.State.ID)
+	kept, err := a.v.Diff(body)
 	switch {
 	case err != nil:
 		return err

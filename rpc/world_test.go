@@ -628,8 +628,8 @@ func (w *world) SetLogged(part string, on bool) error {
 	return nil
 }
 
-func (m *moment) Diff(id chain.Hash) (chain.Diff, error) {
-	d, ok := m.diffs[id]
+func (m *moment) Diff(of chain.CheckedBlock) (chain.Diff, error) {
+	d, ok := m.diffs[of.ID()]
 	if !ok {
 		return d, node.ErrUnknown
 	}

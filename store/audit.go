@@ -149,6 +149,9 @@ func (a *Audit) genesis() {
 		a.Fault("body of the genesis %v: %v", b.ID(), differs(err))
 	}
 	a.body(b)
+	if d, err := a.diff(b); err != nil || !sameDiff(d, a.p.GenesisCoins()) {
+		a.Fault("diff of the genesis %v: %s", b.ID(), differs(err))
+	}
 	a.effects(b, s, a.p.GenesisCoins())
 }
 
@@ -195,12 +198,10 @@ func (a *Audit) Hold(raw Raw, b chain.CheckedBlock, broken error) {
 
 // past looks up what a block did while it was on the best chain, if it ever was.
 func (a *Audit) past(parent chain.State, b chain.CheckedBlock) {
-	if raw, err := a.copyOf(keyDiff(b.ID())); errors.Is(err, node.ErrUnknown) || err == nil && raw == nil {
+	if _, err := a.copyOf(keyDiff(b.ID())); errors.Is(err, node.ErrUnknown) {
 		return
 	}
-	if _, diff, ok := a.connect(parent, b); ok {
-		a.lookUp(b.ID(), keyDiff(b.ID()), encodeDiff(diff))
-	}
+	a.connect(parent, b)
 }
 
 // body looks up what follows from a stored body on whatever branch.
@@ -215,11 +216,7 @@ func (a *Audit) body(b chain.CheckedBlock) {
 // are taken from its diff: that they are coins of this chain, the sums tell of the best
 // one.
 func (a *Audit) connect(parent chain.State, b chain.CheckedBlock) (s chain.State, d chain.Diff, ok bool) {
-	var stored chain.Diff
-	raw, err := a.copyOf(keyDiff(b.ID()))
-	if err == nil {
-		stored, err = decodeDiff(b.ID(), raw)
-	}
+	stored, err := a.diff(b)
 	if err != nil {
 		a.Fault("diff of block %v at height %d: %v", b.ID(), parent.Height+1, err)
 		return s, d, false
@@ -229,17 +226,29 @@ func (a *Audit) connect(parent chain.State, b chain.CheckedBlock) (s chain.State
 		found[c.OutPoint] = c
 	}
 	s, d, err = chain.Connect(a.p, parent, b, found)
-	if err != nil {
+	switch {
+	case err != nil:
 		a.Fault("block %v at height %d: %v", b.ID(), parent.Height+1, err)
+	case !sameDiff(stored, d):
+		a.Fault("diff of block %v at height %d: is not what its body says", b.ID(), parent.Height+1)
 	}
 	return s, d, err == nil
+}
+
+// diff is what is stored of what a block did.
+func (a *Audit) diff(b chain.CheckedBlock) (chain.Diff, error) {
+	raw, err := a.copyOf(keyDiff(b.ID()))
+	if err != nil {
+		return chain.Diff{}, err
+	}
+	a.want[kindDiff]++
+	return decodeDiff(b, raw)
 }
 
 // effects looks up what follows from a block on the best chain.
 func (a *Audit) effects(b chain.CheckedBlock, s chain.State, d chain.Diff) {
 	id := b.ID()
 	a.lookUp(b.ID(), keyHeight(s.Height), id[:])
-	a.lookUp(b.ID(), keyDiff(id), encodeDiff(d))
 	for key, item := range history(b, s.Height) {
 		a.lookUp(b.ID(), keyHistory(key.owner, key.at), encodeItem(item))
 	}

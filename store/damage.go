@@ -293,10 +293,11 @@ func (b *book) checkReadable(all bool) error {
 }
 
 func readBlock(s snapshot, id chain.Hash) error {
-	if _, err := bodyOf(s, id); err != nil {
+	b, err := bodyOf(s, id)
+	if err != nil {
 		return fmt.Errorf("block %v: %w", id, err)
 	}
-	if _, err := diffOf(s, id); err != nil {
+	if _, err := diffOf(s, b); err != nil {
 		return fmt.Errorf("what block %v did: %w", id, err)
 	}
 	return nil
@@ -311,8 +312,7 @@ func readAll(s snapshot) error {
 		return fmt.Errorf("blocks: %w", err)
 	}
 	err = s.each(span{prefix: []byte{kindDiff}}, func(key, raw []byte) error {
-		_, err := decodeDiff(chain.Hash(key[1:]), raw)
-		return err
+		return soundDiff(chain.Hash(key[1:]), raw)
 	})
 	if err != nil {
 		return fmt.Errorf("what blocks did: %w", err)

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -263,7 +264,7 @@ func TestLostGenesisIsNotWritten(t *testing.T) {
 
 func TestNewerMarkMayHoldSomethingElse(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, markFile), []byte(`{"format":4}`), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, markFile), fmt.Appendf(nil, `{"format":%d}`, format+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, err := Open(Config{Dir: dir, Params: chaintest.Easy()})

@@ -40,18 +40,27 @@ func decodeEntry(id chain.Hash, b []byte) (node.Entry, error) {
 	return e, nil
 }
 
+func appendBirth(b []byte, at chain.Birth) []byte {
+	n := at.Height << 1
+	if at.Coinbase {
+		n |= 1
+	}
+	return chain.AppendVarint(b, n)
+}
+
+func readBirth(r *chain.Reader) chain.Birth {
+	n := r.Varint()
+	return chain.Birth{Height: n >> 1, Coinbase: n&1 == 1}
+}
+
 // appendCoin appends what a coin is, without its outpoint and its owner.
 func appendCoin(b []byte, c chain.Coin) []byte {
-	born := c.Height << 1
-	if c.Coinbase {
-		born |= 1
-	}
-	return chain.AppendVarint(chain.AppendVarint(b, born), uint64(c.Value))
+	return chain.AppendVarint(appendBirth(b, c.Birth()), uint64(c.Value))
 }
 
 func readCoin(r *chain.Reader) chain.Coin {
-	born := r.Varint()
-	return chain.Coin{Height: born >> 1, Coinbase: born&1 == 1, Value: chain.Amount(r.Varint())}
+	born := readBirth(r)
+	return chain.Coin{Height: born.Height, Coinbase: born.Coinbase, Value: chain.Amount(r.Varint())}
 }
 
 func encodeCoin(c chain.Coin) []byte {
@@ -76,42 +85,6 @@ func decodeOwned(owner chain.Address, o chain.OutPoint, b []byte) (chain.Coin, e
 		return chain.Coin{}, damaged("coin", o, err)
 	}
 	return c, nil
-}
-
-const leastCoin = outPointBytes + 1 + 1 + 32 // bytes of a coin in a diff
-
-func encodeDiff(d chain.Diff) []byte {
-	b := make([]byte, 0, 10+(leastCoin+10)*(len(d.Spent)+len(d.Created)))
-	for _, list := range [][]chain.Coin{d.Spent, d.Created} {
-		b = chain.AppendVarint(b, uint64(len(list)))
-		for _, c := range list {
-			b = appendCoin(appendOutPoint(b, c.OutPoint), c)
-			b = append(b, c.Owner[:]...)
-		}
-	}
-	return b
-}
-
-func decodeDiff(id chain.Hash, b []byte) (chain.Diff, error) {
-	r := chain.NewReader(b)
-	d := chain.Diff{Spent: readCoins(r), Created: readCoins(r)}
-	if err := r.Close(); err != nil {
-		return chain.Diff{}, damaged("diff", id, err)
-	}
-	return d, nil
-}
-
-func readCoins(r *chain.Reader) []chain.Coin {
-	list := make([]chain.Coin, r.Count(leastCoin))
-	for i := range list {
-		raw := r.Take(outPointBytes)
-		if raw == nil {
-			return nil
-		}
-		list[i] = readCoin(r)
-		list[i].OutPoint, list[i].Owner = readOutPoint(raw), r.Array32()
-	}
-	return list
 }
 
 func encodeItem(i HistoryItem) []byte {

@@ -22,9 +22,10 @@ const (
 // format is the version of the key table and the encodings. Format 2 may hold what
 // follows from its newest blocks or not, and tells so by a key that format 1 does not
 // know; in format 3 that may be so of blocks that were taken off and of side branches
-// too, and two more keys tell of it. A database in an older format is one in format 3
-// that holds more of it.
-const format = 3
+// too, and two more keys tell of it; format 4 writes of a diff only what the body does not
+// say, and reads whole ones. A database in an older format is one in format 4 that holds
+// more of it.
+const format = 4
 
 // marker is what the mark file holds. It is read before the database is opened:
 // a newer program's may be unreadable to us.

@@ -91,7 +91,7 @@ func heldBack(t *testing.T, m *Memory) *Memory {
 	if err != nil {
 		t.Fatal(err)
 	}
-	diff, err := m.Diff(tip.State.ID)
+	diff, err := m.Diff(body)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -176,7 +176,7 @@ func (m *move) read(s snapshot) error {
 	if m.kind == setAside {
 		return nil
 	}
-	if m.diff, err = diffOf(s, m.block.id); m.kind == tookOff {
+	if m.diff, err = diffOf(s, b); m.kind == tookOff {
 		m.diff, m.tip = m.diff.Inverse(), b.Header().Prev
 	}
 	return err

@@ -14,7 +14,7 @@ import (
 //	s  height block                    that an entry stands at this height, on whatever branch
 //	b  block                           body of a complete entry, in its canonical encoding
 //	h  height                          block id, best chain only
-//	d  block                           diff, of every block that is or was on the best chain
+//	d  block                           diff, of every block that is or was on the best chain: where the coins that it spends were made
 //	c  txid index                      unspent coin: height and coinbase flag, value, owner
 //	a  owner txid index                the same coin without its owner
 //	y  owner height position           what a transaction did to an owner, best chain only: txid, received, spent

@@ -269,17 +269,15 @@ func (p *plan) extend(s chain.State, prev chain.Hash, d chain.Diff) error {
 // did writes what a block does to the coins: it was on the best chain before, or is
 // for the first time.
 func (p *plan) did(id chain.Hash, d chain.Diff) error {
-	diff := encodeDiff(d)
-	raw, err := p.get(keyDiff(id))
+	before, err := p.diff(id)
 	switch {
-	case err != nil:
-		return err
-	case raw == nil:
-		p.step.add(keyDiff(id), diff)
-	case string(raw) != string(diff):
+	case errors.Is(err, node.ErrUnknown):
+		p.step.add(keyDiff(id), encodeDiff(id, d))
+		return nil
+	case err == nil && !sameDiff(before, d):
 		return fault("%v does not do what it did before", id)
 	}
-	return nil
+	return err
 }
 
 // mention marks where what is due begins, in the transaction with its first block.
@@ -316,11 +314,11 @@ func (p *plan) undo(old, next node.Entry, d chain.Diff) error {
 	if old.Header.Prev != next.State.ID {
 		return fault("undoing %v leads to its parent, not to %v", id, next.State.ID)
 	}
-	raw, err := p.get(keyDiff(id))
+	did, err := p.diff(id)
 	if err != nil {
 		return err
 	}
-	if string(raw) != string(encodeDiff(d.Inverse())) {
+	if !sameDiff(did, d.Inverse()) {
 		return fault("undoing %v is not the inverse of what it did", id)
 	}
 	p.step.put(keyTip, next.State.ID[:])
@@ -353,6 +351,19 @@ func (p *plan) apply(d chain.Diff) {
 func (p *plan) tip() (node.Entry, error) { return tipOf(p) }
 
 func (p *plan) entry(id chain.Hash) (node.Entry, error) { return entryOf(p, id) }
+
+// diff is what a block did when it was on the best chain, else node.ErrUnknown.
+func (p *plan) diff(id chain.Hash) (chain.Diff, error) {
+	raw, err := find(p, keyDiff(id))
+	if err != nil {
+		return chain.Diff{}, err
+	}
+	b, err := p.body(id)
+	if err != nil {
+		return chain.Diff{}, err
+	}
+	return decodeDiff(b, raw)
+}
 
 func (p *plan) body(id chain.Hash) (chain.CheckedBlock, error) {
 	if b, ok := p.bodies[id]; ok {

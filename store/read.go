@@ -53,12 +53,12 @@ func bodyOf(g getter, id chain.Hash) (chain.CheckedBlock, error) {
 	return b, nil
 }
 
-func diffOf(g getter, id chain.Hash) (chain.Diff, error) {
-	raw, err := find(g, keyDiff(id))
+func diffOf(g getter, b chain.CheckedBlock) (chain.Diff, error) {
+	raw, err := find(g, keyDiff(b.ID()))
 	if err != nil {
 		return chain.Diff{}, err
 	}
-	return decodeDiff(id, raw)
+	return decodeDiff(b, raw)
 }
 
 // reads is all that can be asked of what is remembered. A book answers from the
@@ -161,7 +161,8 @@ func (r reads) copyOf(key []byte) (raw []byte, err error) {
 }
 
 // Diff is what a block on the best chain did to the coins, else node.ErrUnknown.
-func (r reads) Diff(id chain.Hash) (d chain.Diff, err error) {
+func (r reads) Diff(b chain.CheckedBlock) (d chain.Diff, err error) {
+	id := b.ID()
 	err = r.view(func(s snapshot) error {
 		e, err := entryOf(s, id)
 		if err != nil {
@@ -172,7 +173,7 @@ func (r reads) Diff(id chain.Hash) (d chain.Diff, err error) {
 			err = node.ErrUnknown
 		}
 		if err == nil {
-			d, err = diffOf(s, id)
+			d, err = diffOf(s, b)
 		}
 		return err
 	})

@@ -29,7 +29,7 @@ func answers(t *testing.T, s asked, blocks []*stone, txs []*chain.Tx) string {
 	for _, b := range blocks {
 		note(s.Entry(b.id()))
 		note(s.BodyBytes(b.id()))
-		note(s.Diff(b.id()))
+		note(s.Diff(b.body))
 	}
 	for _, tx := range txs {
 		note(s.TxBlocks(tx.ID()))

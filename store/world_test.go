@@ -21,7 +21,7 @@ type asked interface {
 	At(height uint64) (chain.Hash, error)
 	Recent(n int) ([]node.Entry, error)
 	Body(chain.Hash) (chain.CheckedBlock, error)
-	Diff(chain.Hash) (chain.Diff, error)
+	Diff(chain.CheckedBlock) (chain.Diff, error)
 	Coins([]chain.OutPoint) (chain.Coins, error)
 	TxBlocks(chain.Hash) ([]chain.Hash, error)
 	Spenders(chain.OutPoint) ([]chain.Hash, error)
@@ -297,7 +297,7 @@ func (w *world) compareEntries(t *testing.T, s asked) {
 		}
 		equal(t, "body bytes", string(raw), string(o.body.Block().Bytes()), err)
 		equal(t, "body", body.ID(), o.id(), err2)
-		_, err = s.Diff(o.id())
+		_, err = s.Diff(o.body)
 		if !w.below(o, w.tip) {
 			unknown(t, "diff off the best chain", err)
 		}
@@ -305,8 +305,8 @@ func (w *world) compareEntries(t *testing.T, s asked) {
 	for i, o := range w.best() {
 		id, err := s.At(uint64(i))
 		equal(t, "id at height", id, o.id(), err)
-		d, err := s.Diff(id)
-		sameDiff(t, d, o.diff, err)
+		d, err := s.Diff(o.body)
+		equalDiff(t, d, o.diff, err)
 	}
 	_, err = s.At(w.tip.entry.State.Height + 1)
 	unknown(t, "above the tip", err)
@@ -468,7 +468,7 @@ func sameIDs(t *testing.T, what string, got, want []chain.Hash, err error) {
 	}
 }
 
-func sameDiff(t *testing.T, got, want chain.Diff, err error) {
+func equalDiff(t *testing.T, got, want chain.Diff, err error) {
 	t.Helper()
 	if err != nil || !slices.Equal(got.Spent, want.Spent) || !slices.Equal(got.Created, want.Created) {
 		t.Errorf("diff: got %v, want %v (%v)", got, want, err)
