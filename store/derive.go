@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"math"
+	"slices"
 
 	"cairn/chain"
 )
@@ -90,26 +91,46 @@ type touch struct {
 // owner of a spent coin stands in the input, so no coin is looked up.
 func history(b chain.CheckedBlock, height uint64) map[touch]HistoryItem {
 	items := make(map[touch]HistoryItem, 2*len(b.Txs())+1)
-	receive(items, Place{height, 0}, b.CoinbaseID(), b.Block().Coinbase.Outputs)
+	effect(items, Place{height, 0}, b.CoinbaseID(), nil, b.Block().Coinbase.Outputs)
 	for i, t := range b.Txs() {
-		at := Place{height, uint32(i + 1)}
-		receive(items, at, t.ID(), t.Tx().Outputs)
-		for j := range t.Tx().Inputs {
-			in := &t.Tx().Inputs[j]
-			item := items[touch{in.Owner, at}]
-			item.Place, item.Tx = at, t.ID()
-			item.Spent += in.Value
-			items[touch{in.Owner, at}] = item
+		effect(items, Place{height, uint32(i + 1)}, t.ID(), t.Tx().Inputs, t.Tx().Outputs)
+	}
+	return items
+}
+
+// historyOf is history as far as it is that of addresses that begin so, and some more.
+// Only the transactions that concern them are hashed.
+func historyOf(b *chain.Block, height uint64, prefix []byte) map[touch]HistoryItem {
+	items := map[touch]HistoryItem{}
+	prefix = prefix[:min(len(prefix), len(chain.Address{}))]
+	if cb := b.Coinbase; concerns(prefix, nil, cb.Outputs) {
+		effect(items, Place{height, 0}, cb.ID(), nil, cb.Outputs)
+	}
+	for i, t := range b.Txs {
+		if concerns(prefix, t.Inputs, t.Outputs) {
+			effect(items, Place{height, uint32(i + 1)}, t.ID(), t.Inputs, t.Outputs)
 		}
 	}
 	return items
 }
 
-func receive(items map[touch]HistoryItem, at Place, id chain.Hash, outs []chain.Output) {
+func concerns(prefix []byte, ins []chain.Input, outs []chain.Output) bool {
+	return slices.ContainsFunc(ins, func(in chain.Input) bool { return bytes.HasPrefix(in.Owner[:], prefix) }) ||
+		slices.ContainsFunc(outs, func(o chain.Output) bool { return bytes.HasPrefix(o.To[:], prefix) })
+}
+
+// effect adds what one transaction does.
+func effect(items map[touch]HistoryItem, at Place, id chain.Hash, ins []chain.Input, outs []chain.Output) {
 	for _, o := range outs {
 		item := items[touch{o.To, at}]
 		item.Place, item.Tx = at, id
 		item.Received += o.Value
 		items[touch{o.To, at}] = item
+	}
+	for i := range ins {
+		item := items[touch{ins[i].Owner, at}]
+		item.Place, item.Tx = at, id
+		item.Spent += ins[i].Value
+		items[touch{ins[i].Owner, at}] = item
 	}
 }

@@ -190,37 +190,29 @@ func (l *layer) coin(o chain.OutPoint, top uint64) (c chain.Coin, there, known b
 	return f.coin(o), f.seen(top), true
 }
 
-// changes calls f with each key of a coin that begins so, as whoever looks from some
-// height sees it; nil deletes. f is called while commits wait, for some records at a time.
-func (l *layer) changes(prefix []byte, top uint64, f func(key, value []byte)) {
-	for i := 0; l.changesOf(i, prefix, top, f); i++ {
-	}
-}
-
-// changesOf is changes for the records of one list, if there is one.
-func (l *layer) changesOf(i int, prefix []byte, top uint64, f func(key, value []byte)) bool {
+// known are the layer's records as they stand now, of which only names and owners may be
+// looked at: these never change.
+func (l *layer) known() fates {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	if i >= len(l.coins.lists) {
-		return false
-	}
-	list := l.coins.lists[i]
-	for j := range list {
-		r := &list[j]
-		if r.older == hole || !r.begins(prefix) {
-			continue
-		}
-		p := coinPair(prefix[0], r.coin(r.OutPoint))
-		if !r.seen(top) {
-			p.value = nil
-		}
-		f(p.key, p.value)
-	}
-	return true
+	return fates{lists: slices.Clone(l.coins.lists)}
 }
 
-// names are the beginnings of all ids and addresses that a block's keys begin with,
-// and the whole ids of its transactions: peers name many of these, and their questions
+// pairAt is one of the two keys of a coin in a record, as whoever looks from some height
+// sees it; nil deletes.
+func (l *layer) pairAt(kind byte, at uint32, top uint64) pair {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	r := l.coins.at(at)
+	p := coinPair(kind, r.coin(r.OutPoint))
+	if !r.seen(top) {
+		p.value = nil
+	}
+	return p
+}
+
+// names are the beginnings of all ids and addresses that a block's keys begin with, marks
+// of the outputs that it spends, and the whole ids of its transactions: peers name many of these, and their questions
 // must not cost more while the block is due. Both are sorted by the first who asks:
 // most blocks are written before anybody does.
 type names struct {
@@ -229,8 +221,8 @@ type names struct {
 	txs  []chain.Hash
 }
 
-// namesOf are those of a block's transactions, of those whose outputs it spends, and
-// of all owners.
+// namesOf are those of a block's transactions, of the outputs that they spend, and of all
+// owners.
 func namesOf(b chain.CheckedBlock) *names {
 	list := make([]uint64, 0, 5*len(b.Txs())+2)
 	txs := append(make([]chain.Hash, 0, 1+len(b.Txs())), b.CoinbaseID())
@@ -243,7 +235,7 @@ func namesOf(b chain.CheckedBlock) *names {
 		name(t.ID())
 		txs = append(txs, t.ID())
 		for i := range t.Tx().Inputs {
-			name(t.Tx().Inputs[i].Prev.Tx)
+			list = append(list, markOf(t.Tx().Inputs[i].Prev))
 			name(t.Tx().Inputs[i].Owner)
 		}
 		for _, out := range t.Tx().Outputs {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"iter"
 	"maps"
@@ -72,12 +73,22 @@ type record struct {
 
 // begins tells whether one of the coin's two keys may begin so.
 func (r *record) begins(prefix []byte) bool {
-	first := r.Tx[:]
-	if prefix[0] == kindOwned {
-		first = r.owner[:]
-	}
+	first := r.first(prefix[0])
 	n := min(len(prefix)-1, len(first))
 	return bytes.Equal(first[:n], prefix[1:1+n])
+}
+
+// first is what one of the coin's two keys begins with.
+func (r *record) first(kind byte) []byte {
+	if kind == kindOwned {
+		return r.owner[:]
+	}
+	return r.Tx[:]
+}
+
+// compare orders by one of the two keys.
+func (r *record) compare(o *record, kind byte) int {
+	return cmp.Or(bytes.Compare(r.first(kind), o.first(kind)), r.Tx.Compare(o.Tx), cmp.Compare(r.Index, o.Index))
 }
 
 const (
@@ -151,9 +162,20 @@ func (f *fates) drop(o chain.OutPoint) {
 
 func (f *fates) all() iter.Seq2[chain.OutPoint, fate] {
 	return func(yield func(chain.OutPoint, fate) bool) {
-		for _, list := range f.lists {
+		for _, r := range f.records() {
+			if !yield(r.OutPoint, r.fate) {
+				return
+			}
+		}
+	}
+}
+
+// records are those of all coins, and which they are, counted from 1.
+func (f *fates) records() iter.Seq2[uint32, *record] {
+	return func(yield func(uint32, *record) bool) {
+		for n, list := range f.lists {
 			for i := range list {
-				if list[i].older != hole && !yield(list[i].OutPoint, list[i].fate) {
+				if list[i].older != hole && !yield(uint32(n*atOnce+i+1), &list[i]) {
 					return
 				}
 			}

@@ -2,14 +2,9 @@ package store
 
 import (
 	"bytes"
-	"cmp"
-	"iter"
-	"maps"
 	"math"
 	"slices"
 	"sync"
-
-	"cairn/chain"
 )
 
 // A moment is a snapshot of the disk under what was due when it was taken. Where a
@@ -43,11 +38,21 @@ func (m *moment) get(key []byte) ([]byte, error) {
 	case key[0] == kindCoin:
 		return m.coin(key)
 	}
-	late, err := m.late(span{prefix: key})
-	if value, known := late[string(key)]; known || err != nil {
-		return value, err
+	more := m.late(span{prefix: key})
+	for {
+		due, err := more()
+		if err != nil {
+			return nil, err
+		}
+		if len(due) == 0 {
+			return m.snapshot.get(key)
+		}
+		for _, p := range due {
+			if bytes.Equal(p.key, key) {
+				return p.value, nil
+			}
+		}
 	}
-	return m.snapshot.get(key)
 }
 
 func (m *moment) coin(key []byte) ([]byte, error) {
@@ -67,157 +72,69 @@ func (m *moment) each(s span, f func(key, value []byte) error) error {
 	if !derives(s.prefix[0]) {
 		return m.snapshot.each(s, f)
 	}
-	late, err := m.late(s)
-	if err != nil {
-		return err
-	}
-	w := weave{span: s, late: late, keys: slices.SortedFunc(maps.Keys(late), s.order), f: f}
+	w := weave{span: s, more: m.late(s), f: f}
 	if err := m.snapshot.each(s, w.disk); err != nil {
 		return err
 	}
-	return w.until(nil)
+	_, err := w.until(nil)
+	return err
 }
 
 // order is that in which a span is read.
-func (s span) order(a, b string) int {
+func (s span) order(a, b []byte) int {
 	if s.backward {
 		a, b = b, a
 	}
-	return cmp.Compare(a, b)
+	return bytes.Compare(a, b)
 }
 
 // weave hands out keys of the disk and those that are due in one order.
 type weave struct {
 	span
-	late map[string][]byte
-	keys []string // of late, those that were not handed out
+	more source
+	due  []pair // of the source, those that were not handed out
 	f    func(key, value []byte) error
 }
 
 func (w *weave) disk(key, value []byte) error {
-	if err := w.until(key); err != nil {
+	replaced, err := w.until(key)
+	if err != nil || replaced {
 		return err
-	}
-	if _, due := w.late[string(key)]; due {
-		return nil
 	}
 	return w.f(key, value)
 }
 
-// until hands out what is due up to a key, that included; nil is the end.
-func (w *weave) until(key []byte) error {
-	for len(w.keys) > 0 && (key == nil || w.order(w.keys[0], string(key)) <= 0) {
-		next := w.keys[0]
-		w.keys = w.keys[1:]
-		value := w.late[next]
-		if value == nil {
-			continue
-		}
-		if w.span.keys {
-			value = nil
-		}
-		if err := w.f([]byte(next), value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// late is what is due within a span; nil deletes. Coins are in memory. For the rest the
-// blocks that may change something are read again: their keys are derived only when
-// somebody asks.
-func (m *moment) late(s span) (map[string][]byte, error) {
-	changes := map[string][]byte{}
-	low, high := s.bounds()
-	note := func(key, value []byte) {
-		if !bytes.HasPrefix(key, s.prefix) {
-			return
-		}
-		if k := string(key); low <= k && k <= high {
-			changes[k] = value
-		}
-	}
-	for _, v := range m.views {
-		if err := v.derive(m.snapshot, s.prefix, note); err != nil {
-			return nil, err
-		}
-	}
-	return changes, nil
-}
-
-// derive calls f with all keys that begin so and are due, and with others of their kind;
-// nil deletes.
-func (v view) derive(s snapshot, prefix []byte, f func(key, value []byte)) error {
-	touching := func(blocks []dueBlock) iter.Seq[dueBlock] {
-		return func(yield func(dueBlock) bool) {
-			for _, due := range blocks {
-				if due.touches(prefix[1:]) && !yield(due) {
-					return
-				}
+// until hands out what is due up to a key, that included, and tells whether it was
+// due; nil is the end.
+func (w *weave) until(key []byte) (due bool, err error) {
+	for {
+		if len(w.due) == 0 {
+			if w.due, err = w.more(); err != nil || len(w.due) == 0 {
+				return false, err
 			}
 		}
-	}
-	switch kind := prefix[0]; kind {
-	case kindCoin, kindOwned:
-		for range touching(slices.Concat(v.off, v.on)) {
-			v.changes(prefix, v.top, f)
-			break
+		next, c := w.due[0], -1
+		if key != nil {
+			c = w.order(next.key, key)
 		}
+		if c > 0 {
+			return false, nil
+		}
+		w.due = w.due[1:]
+		if err := w.hand(next); err != nil || c == 0 {
+			return c == 0, err
+		}
+	}
+}
+
+func (w *weave) hand(p pair) error {
+	switch {
+	case p.value == nil:
 		return nil
-	case kindHistory:
-		if err := deriveHistory(s, touching(v.off), true, f); err != nil {
-			return err
-		}
-		return deriveHistory(s, touching(v.on), false, f)
-	case kindTx:
-		deriveTxs(touching(v.bodies), prefix[1:], f)
-		return nil
-	default:
-		return deriveIndex(s, touching(v.bodies), f)
+	case w.span.keys:
+		p.value = nil
 	}
-}
-
-// deriveTxs derives which blocks hold transactions whose keys begin so. No body is read.
-func deriveTxs(blocks iter.Seq[dueBlock], prefix []byte, f func(key, value []byte)) {
-	prefix = prefix[:min(len(prefix), len(chain.Hash{}))]
-	for due := range blocks {
-		for _, id := range due.names.begin(prefix) {
-			f(keyTx(id, due.id), []byte{})
-		}
-	}
-}
-
-// deriveIndex derives the keys that follow from stored bodies on whatever branch.
-func deriveIndex(s snapshot, blocks iter.Seq[dueBlock], f func(key, value []byte)) error {
-	for due := range blocks {
-		b, err := bodyOf(s, due.id)
-		if err != nil {
-			return err
-		}
-		for _, key := range bodyKeys(b) {
-			f(key, []byte{})
-		}
-	}
-	return nil
-}
-
-// deriveHistory derives the history that stored blocks add, or take away where they are
-// taken off.
-func deriveHistory(s snapshot, blocks iter.Seq[dueBlock], off bool, f func(key, value []byte)) error {
-	for due := range blocks {
-		b, err := bodyOf(s, due.id)
-		if err != nil {
-			return err
-		}
-		for key, item := range history(b, due.height) {
-			value := encodeItem(item)
-			if off {
-				value = nil
-			}
-			f(keyHistory(key.owner, key.at), value)
-		}
-	}
-	return nil
+	return w.f(p.key, p.value)
 }
 
 // seen is the newest moment, which all share who look at it.
