@@ -123,6 +123,9 @@ func tellTheSame(t *testing.T, seed uint64) {
 		want := told(t, twin.book)
 		sameDisks(t, told(t, s.book), want)
 		sameValues(t, s.book, want)
+		sameSpans(t, rnd, s.book, want)
+		w.compareHistory(t, s)
+		w.compareIndexes(t, s)
 		again := crashed(d)
 		sameDisks(t, whole(t, lagging(t, p, again, lag{}).book), want)
 	}

@@ -211,17 +211,19 @@ func (m *moment) history(blocks []passed, prefix []byte, note func(key, value []
 // lateCoins is what became of coins, as whoever looks from the moment's height sees it.
 // Of many coins only their places are put in order, which are a tenth as large as their keys.
 func (m *moment) lateCoins(s span) source {
-	low, high := s.bounds()
+	from, to := s.bounds()
+	low, high := []byte(from), []byte(to)
 	list, last := m.coinPlaces(s), []byte(nil)
-	return func() (pairs []pair, err error) {
+	pairs := make([]pair, 0, min(len(list), atOnce))
+	return func() ([]pair, error) {
+		pairs = pairs[:0] // those before were handed out
 		for len(list) > 0 && len(pairs) < atOnce {
 			v := m.views[list[0].view]
 			p := v.pairAt(s.prefix[0], list[0].at, v.top)
 			list = list[1:]
-			if k := string(p.key); k < low || high < k || bytes.Equal(p.key, last) {
-				continue
+			if bytes.Compare(p.key, low) >= 0 && bytes.Compare(p.key, high) <= 0 && !bytes.Equal(p.key, last) {
+				pairs, last = append(pairs, p), p.key
 			}
-			pairs, last = append(pairs, p), p.key
 		}
 		return pairs, nil
 	}
