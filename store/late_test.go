@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"cairn/chain/chaintest"
@@ -58,51 +59,31 @@ func sameSpan(t *testing.T, b *book, s span, keys []string, want map[string]stri
 	}
 }
 
-// counting counts the bodies that are read.
-type counting struct {
-	disk
-	bodies int
-}
-
-func (c *counting) hold() (snapshot, func()) {
-	s, end := c.disk.hold()
-	return counted{s, c}, end
-}
-
-type counted struct {
-	snapshot
-	by *counting
-}
-
-func (c counted) get(key []byte) ([]byte, error) {
-	if key[0] == kindBody {
-		c.by.bodies++
-	}
-	return c.snapshot.get(key)
-}
-
 // A question reads those of the due blocks that its answer comes from, and no more: who
 // asks for a page again and again makes nobody read all of them each time.
 func TestQuestionsReadWhatTheyAnswer(t *testing.T) {
 	const blocks = 60
-	d := &counting{disk: &tree{}}
-	s := lagging(t, chaintest.Easy(), d, idle)
+	s := lagging(t, chaintest.Easy(), newGated(130), idle)
 	w, _ := growing(t, s, blocks)
+	r := reader(t, s)
+	defer r.Close()
+	under := &bodiless{snapshot: r.hold.(*moment).snapshot}
+	r.hold.(*moment).snapshot = under
 	reads := func(what string, most int, ask func() error) {
 		t.Helper()
-		d.bodies = 0
+		under.bodies = 0
 		if err := ask(); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
-		if d.bodies > most {
-			t.Errorf("%s: %d bodies are read, %d suffice", what, d.bodies, most)
+		if under.bodies > most {
+			t.Errorf("%s: %d bodies are read, %d suffice", what, under.bodies, most)
 		}
 	}
 	for a := range 10 {
 		owner := chaintest.Address(a)
 		for _, below := range []Place{Newest, {blocks / 2, 0}, {3, 0}} {
 			reads("a page of history", 5, func() error {
-				page, err := s.History(owner, below, 5)
+				page, err := r.History(owner, below, 5)
 				if err == nil && len(page) < 5 && below == Newest {
 					err = errors.New("it does not stand in many blocks")
 				}
@@ -113,8 +94,41 @@ func TestQuestionsReadWhatTheyAnswer(t *testing.T) {
 	for _, o := range w.best()[1:] {
 		for _, tx := range o.body.Txs() {
 			for _, in := range tx.Tx().Inputs {
-				reads("spenders", 1, func() error { _, err := s.Spenders(in.Prev); return err })
+				reads("spenders", 1, func() error { _, err := r.Spenders(in.Prev); return err })
 			}
 		}
 	}
+}
+
+// Whoever reads all coins of a moment finds those of that moment, while blocks are put on
+// and taken off.
+func TestCoinsAreReadWhileBlocksCome(t *testing.T) {
+	s := lagging(t, chaintest.Easy(), newGated(130), idle)
+	w, _ := growing(t, s, 30)
+	r := reader(t, s)
+	defer r.Close()
+	want, err := r.SetInfo(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	done := make(chan struct{})
+	all.Go(func() {
+		for again := true; again; {
+			select {
+			case <-done:
+				again = false
+			default:
+			}
+			if got, err := r.SetInfo(t.Context()); err != nil || got != want {
+				t.Errorf("got %+v (%v), want %+v", got, err, want)
+			}
+		}
+	})
+	for range 100 {
+		commit(t, s, w.act()...)
+	}
+	close(done)
+	all.Wait()
+	w.compare(t, s)
 }
