@@ -94,6 +94,9 @@ func (d *Daemon) Answer(ctx context.Context, from node.Peer, q node.Request) (no
 		a, err = p.Answer(now, from, q)
 		return err
 	})
+	if err == nil && a.Way != (node.Way{}) {
+		err = d.readHeaders(ctx, &a)
+	}
 	if err != nil || len(a.Load) == 0 {
 		return a, err
 	}
@@ -111,15 +114,42 @@ func (d *Daemon) Answer(ctx context.Context, from node.Peer, q node.Request) (no
 	return a, nil
 }
 
-// load reads bodies until an answer is full, but for those of blocks that were
-// condemned meanwhile, and those that the disk lost.
-func (d *Daemon) load(ctx context.Context, ids []chain.Hash) (bodies []chain.RawBlock, err error) {
+// readHeaders reads the headers of an answer that are only on disk.
+func (d *Daemon) readHeaders(ctx context.Context, a *node.Answer) error {
+	done, err := d.readSlot(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	now, err := d.cfg.Store.Reader()
+	if err != nil {
+		return err
+	}
+	defer now.Close()
+	if err = a.Follow(now.Entry); err != nil {
+		d.fail(err) // where a block has an entry, so have those before it
+	}
+	return err
+}
+
+// readSlot waits until one more answer may be read from the disk, and done must follow.
+func (d *Daemon) readSlot(ctx context.Context) (done func(), err error) {
 	select {
 	case d.loads <- struct{}{}:
+		return func() { <-d.loads }, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	defer func() { <-d.loads }()
+}
+
+// load reads bodies until an answer is full, but for those of blocks that were
+// condemned meanwhile, and those that the disk lost.
+func (d *Daemon) load(ctx context.Context, ids []chain.Hash) (bodies []chain.RawBlock, err error) {
+	done, err := d.readSlot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	size := 0
 	for _, id := range ids {
 		if size >= node.MaxBodyBytes {

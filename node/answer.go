@@ -8,8 +8,8 @@ import (
 	"cairn/chain"
 )
 
-// Answer says what a peer, or our own user, asked for. Bodies are named in Load
-// for the driver to read.
+// Answer says what a peer, or our own user, asked for. What only the store holds is
+// named in Way and Load for the driver to read.
 func (n *Node) Answer(now chain.Time, _ Peer, q Request) (Answer, error) {
 	var a Answer
 	var err error
@@ -17,7 +17,7 @@ func (n *Node) Answer(now chain.Time, _ Peer, q Request) (Answer, error) {
 	case WantHello:
 		a.Hello = n.OurHello(now)
 	case WantHeaders:
-		a.Headers, err = n.headersAfter(q.Locator, q.Toward)
+		a.Way, a.Headers, err = n.headersAfter(q.Locator, q.Toward)
 	case WantAnnouncement:
 		if a.Announcement = n.filling(q.IDs); a.Announcement == nil {
 			a.Load, err = n.complete(q.IDs)
@@ -150,38 +150,60 @@ func (n *Node) OurTip(now chain.Time) TipClaim {
 // branches can be asked for, so that whoever did not follow one can tell what it
 // held. One whose way to our chain is long and new to us is found when it is asked
 // for again.
-func (n *Node) headersAfter(locator []chain.Hash, toward chain.Hash) ([]chain.Header, error) {
+func (n *Node) headersAfter(locator []chain.Hash, toward chain.Hash) (Way, []chain.Header, error) {
 	end, err := n.tree.get(toward)
 	if err != nil {
-		return nil, err
+		return Way{}, nil, err
 	}
 	if end == nil || !end.whole() { // headers alone may be a long way to nowhere
 		end = n.tip
 	}
-	hs, err := n.headersTo(end, locator)
+	way, hs, err := n.headersTo(end, locator)
 	if errors.Is(err, errFar) {
 		return n.headersTo(n.tip, locator)
 	}
-	return hs, err
+	return way, hs, err
 }
 
-// headersTo follows the branch that ends at end. An error is the store's, or errFar.
-func (n *Node) headersTo(end *entry, locator []chain.Hash) ([]chain.Header, error) {
-	down := n.tree.walk(end, maxWalk)
-	start, err := n.lastCommon(locator, down)
+// headersTo follows the branch that ends at end, as far as it is in memory; the way
+// leads to what comes before that. An error is the store's, or errFar.
+func (n *Node) headersTo(end *entry, locator []chain.Hash) (way Way, hs []chain.Header, err error) {
+	start, err := n.lastCommon(locator, n.tree.walk(end, maxWalk))
 	if err != nil {
-		return nil, err
+		return way, nil, err
 	}
 	last := n.tree.walk(end, maxWalk)
 	if err := last.to(start.State.Height + MaxHeaders); err != nil {
-		return nil, err
+		return way, nil, err
 	}
-	branch, err := n.tree.branch(start, last.at)
-	hs := make([]chain.Header, len(branch))
-	for i, e := range branch {
-		hs[i] = e.Header
+	for id := last.at.id(); id != start.id(); {
+		e := n.tree.m[id]
+		if e == nil {
+			way = Way{start.id(), id}
+			break
+		}
+		hs = append(hs, e.Header)
+		id = e.parent()
 	}
-	return hs, err
+	slices.Reverse(hs)
+	return way, hs, nil
+}
+
+// Follow puts the headers in that Way leads to, whose entries the store tells. An error
+// is the store's.
+func (a *Answer) Follow(stored func(chain.Hash) (Entry, error)) error {
+	var before []chain.Header
+	for id := a.Way.Upto; id != a.Way.After; {
+		e, err := stored(id)
+		if err != nil {
+			return fmt.Errorf("read the header of block %v: %w", id, err)
+		}
+		before = append(before, e.Header)
+		id = e.Header.Prev
+	}
+	slices.Reverse(before)
+	a.Headers, a.Way = append(before, a.Headers...), Way{}
+	return nil
 }
 
 // lastCommon is the first block of a locator on the branch that a walk goes down; the

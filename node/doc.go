@@ -16,6 +16,7 @@
 //     the connection has ended. Publish OurTip when it moved and every ten seconds.
 //   - On Accept pass the message on; also publish what Outcome.Announce and
 //     Outcome.Relay name.
+//   - Put into an Answer what it names in Way and Load.
 //   - On Ask fetch, and feed the answer back. If nobody answers, or the answer
 //     lacks something, say so with Failed.
 //   - On Moved wake watchers and renew the miner's template.

@@ -201,7 +201,15 @@ func TestCheapHeadersDoNotFillMemory(t *testing.T) {
 }
 
 func TestAnswersSayWhatIsKnown(t *testing.T) {
+	for _, window := range []uint64{0, 4} { // with little of it in memory, much of an answer is on disk
+		answersSayWhatIsKnown(t, window)
+	}
+}
+
+func answersSayWhatIsKnown(t *testing.T, window uint64) {
 	s := tell(t, chaintest.Easy())
+	s.cfg.Window = window
+	s.start()
 	s.Fork("0", numbered("a", 1, 30)...)
 	s.Fork("a10", numbered("b", 11, 25)...)
 	s.Fork("a30", "h31")
@@ -227,6 +235,12 @@ func TestAnswersSayWhatIsKnown(t *testing.T) {
 	} {
 		a, err := s.n.Answer(s.now, "peer", node.Request{Want: node.WantHeaders, Locator: c.locator, Toward: c.toward})
 		if err != nil {
+			t.Fatal(err)
+		}
+		if far := name == "nothing in common" && window > 0; far && a.Way == (node.Way{}) {
+			t.Error("headers that are not in memory are read by the node")
+		}
+		if err := a.Follow(s.disk.Entry); err != nil {
 			t.Fatal(err)
 		}
 		var got []string

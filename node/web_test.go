@@ -277,6 +277,9 @@ func (h *host) answer(from node.Peer, q node.Request) (raw []byte, wait chain.Ti
 	if err != nil {
 		h.Fatal(err)
 	}
+	if err := a.Follow(h.store.Entry); err != nil {
+		h.Fatal(err)
+	}
 	var bodies []chain.RawBlock
 	for _, id := range a.Load {
 		b, err := h.store.Body(id)

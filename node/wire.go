@@ -178,11 +178,16 @@ type Answer struct {
 	Announcement *chain.Announcement
 	IDs          []chain.Hash
 
-	// Load names bodies that the driver reads from the store and puts in with
-	// Fill. So a long read never holds up the node.
+	// Way leads to headers before those here, and Load names bodies. The driver reads
+	// them from the store and puts them in with Follow and Fill, so a long read never
+	// holds up the node.
+	Way   Way
 	Load  []chain.Hash
 	Index []uint32
 }
+
+// A Way is the blocks above one up to another, of the same branch; none if it is zero.
+type Way struct{ After, Upto chain.Hash }
 
 // Append appends the canonical encoding of an answer to what was wanted.
 func (a *Answer) Append(b []byte, w Want) []byte {

@@ -275,7 +275,7 @@ func cost(q node.Request) int {
 	case node.WantHello:
 		return 50
 	case node.WantHeaders:
-		return 200
+		return 600
 	case node.WantPool:
 		return 500
 	case node.WantBodies:
