@@ -12,8 +12,9 @@
 //     chain.CheckBlock in that order.
 //   - Call from one goroutine, with a time that neither goes back nor stands still.
 //     Only Template is asked with what the clock shows, whatever that is.
-//   - On every connect ask for the peer's hello and hand it to Hello; say Left when
-//     the connection has ended. Publish OurTip when it moved and every ten seconds.
+//   - On every connect ask for the peer's hello and hand it to Hello, and once more if
+//     what is published reaches the peer only later; say Left when the connection has
+//     ended. Publish OurTip when it moved and every ten seconds.
 //   - On Accept pass the message on; also publish what Outcome.Announce and
 //     Outcome.Relay name.
 //   - Put into an Answer what it names in Way and Load.

@@ -27,6 +27,11 @@ func TestAFirstSyncTakesNoTransactions(t *testing.T) {
 	if s.out.Why == node.ErrJoins {
 		t.Error("our own user is turned away")
 	}
+	s.meet("a", "a400")
+	s.verdict(node.Accept, nil)
+	if len(s.asked(node.WantPool)) != 0 {
+		t.Errorf("asks for a pool: %v", s.out.Ask)
+	}
 	s.now += 100_000
 	if out := s.done(s.n.Tick(s.now)); s.n.Joining() && len(out.Ask) > 0 && s.asked(node.WantPool) != nil {
 		t.Errorf("asks for a pool: %v", out.Ask)

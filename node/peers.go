@@ -68,7 +68,9 @@ func (n *Node) Claims() []Claim {
 }
 
 // Hello takes what a peer told us when we connected. Both sides ask, so that two
-// halves of a network find each other's branch after a heal.
+// halves of a network find each other's branch after a heal. It may come again while
+// the peer stays: that brings its news, and leaves alone what we ask of it, and how
+// long it must wait after it wasted our time.
 func (n *Node) Hello(now chain.Time, from Peer, h Hello) (Outcome, error) {
 	if h.Genesis != n.p.GenesisID() {
 		return Outcome{Verdict: Reject, Why: &chain.RuleError{
@@ -79,10 +81,10 @@ func (n *Node) Hello(now chain.Time, from Peer, h Hello) (Outcome, error) {
 	if p == nil {
 		return Outcome{Verdict: Ignore, Why: ErrFull}, nil
 	}
-	p.direct, p.asked, p.idle, p.pause, p.reached = true, 0, 0, 0, 0
-	p.share, p.took, p.since = firstShare, 0, now
+	if !p.direct {
+		p.come(now)
+	}
 	p.ahead = min(max(h.Time, 0), now+maxSkew) - now
-	p.claim.Counter = 0 // said to our face: no replay
 	p.ends = h.Ends
 	h.Tip.Peer = from
 	out, err := n.Tip(now, from, h.Tip)
@@ -93,9 +95,19 @@ func (n *Node) Hello(now chain.Time, from Peer, h Hello) (Outcome, error) {
 		err = n.turnTo(now, p, &out)
 	}
 	out.Verdict, out.Why = Accept, nil
-	out.Ask = append(out.Ask, Ask{From: from, Request: Request{Want: WantPool}})
-	p.pool, p.looked = now+poolSoon, now
+	if p.pool = now + poolSoon; !n.Joining() {
+		p.looked = now
+		out.Ask = append(out.Ask, Ask{From: from, Request: Request{Want: WantPool}})
+	}
 	return out, err
+}
+
+// come begins a visit: what was asked in the last one is answered no more, and a claim
+// that is said to our face is no replay, whatever its counter.
+func (p *peer) come(now chain.Time) {
+	p.direct, p.asked, p.idle, p.pause, p.reached = true, 0, 0, 0, 0
+	p.share, p.took, p.since = firstShare, 0, now
+	p.claim.Counter = 0
 }
 
 // lookAtPools asks peers, each in its turn, what waits in their pools. Gossip

@@ -3,6 +3,7 @@ package node_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"cairn/chain"
@@ -101,6 +102,43 @@ func TestAHelloAsksForHeadersAndPool(t *testing.T) {
 	}
 }
 
+// What was new between the hello and the moment when gossip found its way comes with
+// another hello, which asks for nothing twice and takes nothing back.
+func TestAnotherHelloBringsWhatIsNew(t *testing.T) {
+	s := tell(t, chaintest.Easy())
+	s.Fork("0", "a1", "a2")
+	s.Fork("a2", "a3")
+	s.Fork("0", "b1")
+	s.meet("peer", "a2")
+	if len(s.asked(node.WantHeaders)) != 1 {
+		t.Fatalf("asks %+v", s.out.Ask)
+	}
+	old := s.helloOf("a2")
+	s.now += 500
+	again := s.helloOf("a3")
+	again.Ends = []chain.Hash{s.blocks["b1"].ID()}
+	s.done(s.n.Hello(s.now, "peer", again))
+	if len(s.asked(node.WantHeaders)) != 0 || len(s.asked(node.WantPool)) != 1 {
+		t.Errorf("while it sends headers, it is asked for %+v", s.out.Ask)
+	}
+	s.done(s.n.Hello(s.now, "peer", old)) // it was overtaken
+	if c := s.n.Claims(); len(c) != 1 || c[0].Height != 3 {
+		t.Errorf("it claims %+v", c)
+	}
+	s.done(s.n.Hello(s.now, "peer", again))
+	s.done(s.n.Headers(s.now, "peer", s.headers("a1", "a2", "a3")))
+	if asks := s.asked(node.WantHeaders); len(asks) != 1 || s.out.Ask[0].Request.Toward != s.blocks["b1"].ID() {
+		t.Errorf("for the branch beside its own it asks %+v", s.out.Ask)
+	}
+	if len(s.asked(node.WantBodies)) == 0 {
+		t.Errorf("asks for no bodies: %+v", s.out.Ask)
+	}
+	s.meet("peer", "a3")
+	if len(s.asked(node.WantHeaders))+len(s.asked(node.WantBodies)) != 0 {
+		t.Errorf("asks for what is on its way: %+v", s.out.Ask)
+	}
+}
+
 func TestLostHeadersAreAskedForAgain(t *testing.T) {
 	s := tell(t, chaintest.Easy())
 	s.Fork("0", "a1")
@@ -123,7 +161,7 @@ func TestLostHeadersAreAskedForAgain(t *testing.T) {
 // TestALiarIsAskedEverLessOften: it claims work without end and sends nothing,
 // or the same headers again and again.
 func TestALiarIsAskedEverLessOften(t *testing.T) {
-	for name, lie := range map[string][]string{"nothing": nil, "old news": numbered("a", 1, 2000)} {
+	for name, lie := range map[string][]string{"nothing": nil, "old news": numbered("a", 1, 2000), "hello again and again": nil} {
 		t.Run(name, func(t *testing.T) {
 			s := tell(t, chaintest.Easy())
 			s.Fork("0", numbered("a", 1, 2000)...)
@@ -157,6 +195,11 @@ func TestALiarIsAskedEverLessOften(t *testing.T) {
 				h.Tip.Counter += 1000
 				answer(s.n.Tip(s.now, "liar", h.Tip))
 				answer(s.n.Tick(s.now))
+				if strings.HasPrefix(name, "hello") {
+					h.Tip.Header.Nonce++
+					h.Tip.Counter++
+					answer(s.n.Hello(s.now, "liar", h))
+				}
 			}
 			if asks > 40 {
 				t.Errorf("asked %d times in ten minutes", asks)

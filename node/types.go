@@ -112,7 +112,7 @@ type Player interface {
 	Broken(now chain.Time, from Peer, id chain.Hash, why error) (Outcome, error) // a body under the right root breaks a rule that needs no context
 	Failed(now chain.Time, from Peer, q Request) (Outcome, error)                // nobody we could ask answered q
 	Headers(now chain.Time, from Peer, hs []chain.Header) (Outcome, error)       // checked by chain.CheckHeader
-	Hello(now chain.Time, from Peer, h Hello) (Outcome, error)                   // on every connect, from either side
+	Hello(now chain.Time, from Peer, h Hello) (Outcome, error)                   // on every connect, from either side, and again at will
 	Tip(now chain.Time, from Peer, t TipClaim) (Outcome, error)
 	Pool(now chain.Time, from Peer, ids []chain.Hash) (Outcome, error) // the answer to WantPool
 	Left(now chain.Time, peer Peer)
