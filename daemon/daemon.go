@@ -125,7 +125,7 @@ func New(cfg Config) (*Daemon, error) {
 	cfg.Network.Genesis, cfg.Network.MaxBlock = cfg.Params.GenesisID(), cfg.Params.MaxBlock
 	d := &Daemon{
 		cfg: cfg, p: cfg.Params, log: cfg.Logger, start: time.Now(),
-		linked: make(chan struct{}), guests: guests{here: map[node.Peer]int{}}, keep: newKeeper(), holes: holes{of: map[chain.Hash]bool{}},
+		linked: make(chan struct{}), guests: guests{here: map[node.Peer]*visit{}}, keep: newKeeper(), holes: holes{of: map[chain.Hash]bool{}},
 		told: rpc.NewFeed(), chronicle: newChronicle(cfg.Params), meter: newMeter(), inquiries: p2p.NewPlaces(maxInquiries, maxInquiriesEach, 0),
 		reads: make(chan struct{}, maxReads), waits: p2p.NewPlaces(maxWaits, maxWaitsEach, sureWaits),
 		hearing: hearing{of: map[chain.Hash]chan struct{}{}, next: make(chan struct{})}, gathers: gatherings{of: map[chain.Hash]*gathering{}},

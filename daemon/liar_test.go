@@ -263,6 +263,46 @@ func TestHelloIsRepeated(t *testing.T) {
 	}
 }
 
+// lateEar hears no gossip, and of nobody that he settled, until that is released.
+type lateEar struct {
+	p2p.Handler
+	settled chan node.Peer
+}
+
+func (lateEar) GossipTx(context.Context, node.Peer, *chain.Tx) node.Verdict { return node.Ignore }
+
+func (lateEar) GossipBlock(context.Context, node.Peer, *chain.Brief) node.Verdict {
+	return node.Ignore
+}
+
+func (lateEar) GossipTip(context.Context, node.Peer, node.TipClaim) node.Verdict {
+	return node.Ignore
+}
+
+func (l lateEar) Settled(p node.Peer) { l.settled <- p }
+
+// A newcomer catches up before gossip finds its way to it, and hears then what was new
+// in between.
+func TestGossipIsNotWaitedForAndNothingOfItMissed(t *testing.T) {
+	p := chain.Regtest()
+	a := start(t, p)
+	a.generate(3)
+	l := lateEar{settled: make(chan node.Peer, 1)}
+	cfg := config(t, p, a)
+	cfg.Open = func(ctx context.Context, c p2p.Config, h p2p.Handler) (*p2p.Network, error) {
+		l.Handler = h
+		return p2p.New(ctx, c, l)
+	}
+	b := begin(t, cfg)
+	until(t, "b has a's chain", sameTip(a, b))
+	if b.Gossiping() != 0 {
+		t.Error("gossip was waited for: the test proves nothing")
+	}
+	a.generate(1)
+	l.Handler.Settled(<-l.settled)
+	until(t, "b has a's block", sameTip(a, b))
+}
+
 // The announcement of a block reaches a node whose pool lacks a transaction of
 // it. The node asks for what is missing, and not for the block.
 func TestAnnouncedBlockIsFilledByStream(t *testing.T) {

@@ -110,21 +110,6 @@ func TestQuestionsStandInLine(t *testing.T) {
 	}
 }
 
-func TestOneVisitIsNotTheNext(t *testing.T) {
-	g := guests{here: map[node.Peer]int{}}
-	first := g.arrive("a")
-	if other := g.arrive("b"); other == first {
-		t.Errorf("two visits have number %d", first)
-	}
-	g.leave("a")
-	if g.visit("a") != 0 {
-		t.Error("who left is here")
-	}
-	if again := g.arrive("a"); again == first || g.visit("a") != again {
-		t.Errorf("the second visit has number %d, the first had %d", again, first)
-	}
-}
-
 // A peer that names what waits in its pool, and does not give it, is not asked for its
 // pool again meanwhile; whoever answers is.
 func TestPoolsAreAskedForAgainOnceTheyWereGiven(t *testing.T) {

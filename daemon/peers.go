@@ -171,9 +171,12 @@ func (d *Daemon) load(ctx context.Context, ids []chain.Hash) (bodies []chain.Raw
 
 // Joined greets a new peer.
 func (d *Daemon) Joined(p node.Peer) {
-	visit := d.guests.arrive(p)
-	d.goes(func() { d.greet(p, visit) })
+	v := d.guests.arrive(p)
+	d.goes(func() { d.attend(p, v) })
 }
+
+// Settled greets a peer again.
+func (d *Daemon) Settled(p node.Peer) { d.guests.settle(p) }
 
 // Left forgets a peer's connection.
 func (d *Daemon) Left(p node.Peer) {
@@ -190,6 +193,18 @@ const (
 	helloAgain   = time.Second // after a first hello that failed; doubles
 	helloLongest = time.Minute
 )
+
+// attend greets a peer when it comes, so that it can be asked for what we lack, and
+// again when gossip has found its way: what was new in between is told by neither.
+func (d *Daemon) attend(p node.Peer, v *visit) {
+	for {
+		last := v.gossips()
+		d.greet(p, v.number)
+		if last || !v.awaitGossip(d.life) {
+			return
+		}
+	}
+}
 
 // greet says hello until it is answered: a peer that we know no hello of is asked
 // for nothing.

@@ -550,8 +550,8 @@ func BenchmarkFilledFromPool(b *testing.B) {
 
 // BenchmarkSyncFromPool catches up with the second half of the chain, whose
 // transactions wait in the pool, from a peer over loopback, and measures beside it how
-// long all cores take to verify their signatures: from the hello on, which waits for
-// gossip to link the two, and from the dial on. The pool may be larger than usual:
+// long all cores take to verify their signatures: from the hello on, and from the dial
+// on. The pool may be larger than usual:
 // CAIRN_BENCH_BLOCKS=400 is as much as it holds by default, 1000 are 200,000 payments.
 func BenchmarkSyncFromPool(b *testing.B) {
 	known := uint64(benchBlocks(b) / 2) // its coins suffice for as many blocks again

@@ -140,9 +140,10 @@ func (bystander) GossipTip(context.Context, node.Peer, node.TipClaim) node.Verdi
 func (bystander) Answer(context.Context, node.Peer, node.Request) (node.Answer, error) {
 	return node.Answer{}, nil
 }
-func (bystander) Joined(node.Peer) {}
-func (bystander) Left(node.Peer)   {}
-func (bystander) Missed(node.Peer) {}
+func (bystander) Joined(node.Peer)  {}
+func (bystander) Settled(node.Peer) {}
+func (bystander) Left(node.Peer)    {}
+func (bystander) Missed(node.Peer)  {}
 
 // bound is the least time until half and nearly all of the nodes can hold so many
 // bytes of one of them: whoever passes them on has them all, and nothing else fills

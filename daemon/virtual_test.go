@@ -132,7 +132,7 @@ func all(nodes []*player, holds func(*player) bool) func() bool {
 // meet waits until everybody has peers, and gossip its paths.
 func (v *virtual) meet() {
 	v.Helper()
-	v.within(time.Minute, "everybody has peers", all(v.nodes, func(p *player) bool { return len(p.peers()) >= 2 }))
+	v.within(time.Minute, "everybody has peers", all(v.nodes, func(p *player) bool { return p.Gossiping() >= 2 }))
 	time.Sleep(5 * time.Second)
 }
 

@@ -157,11 +157,11 @@ func (p *player) online(on bool) {
 	}
 }
 
-// linked waits until each is connected to so many peers.
+// linked waits until each is connected to so many peers, and hears their gossip.
 func linked(t *testing.T, n int, players ...*player) {
 	t.Helper()
 	until(t, "the nodes are linked", func() bool {
-		return !slices.ContainsFunc(players, func(p *player) bool { return len(p.peers()) != n })
+		return !slices.ContainsFunc(players, func(p *player) bool { return len(p.peers()) != n || p.Gossiping() != n })
 	})
 }
 

@@ -369,7 +369,7 @@ func (n *Network) openBook() {
 	}
 }
 
-// noteReached remembers a peer that joined, if it was we who dialled it.
+// noteReached remembers a peer that settled, if it was we who dialled it.
 func (n *Network) noteReached(p peer.ID) {
 	if s, ok := n.roster.each()[p]; ok && n.memory.reached(dialled(p, s)) {
 		n.saveBook()

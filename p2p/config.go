@@ -14,9 +14,9 @@ import (
 )
 
 // Handler is the driver: it says what to make of what peers say. Its methods are
-// called from many goroutines and may block until ctx ends, but for Joined, Left and
-// Missed: these come one at a time, in order, and return soon. None of them may
-// call Close.
+// called from many goroutines and may block until ctx ends, but for Joined, Settled,
+// Left and Missed: these come one at a time, in order, and return soon. None of them
+// may call Close.
 type Handler interface {
 	GossipTx(ctx context.Context, from node.Peer, tx *chain.Tx) node.Verdict
 	GossipBlock(ctx context.Context, from node.Peer, b *chain.Brief) node.Verdict
@@ -24,9 +24,12 @@ type Handler interface {
 	GossipTip(ctx context.Context, from node.Peer, t node.TipClaim) node.Verdict
 	// Answer answers every request, a hello too. An error resets the stream.
 	Answer(ctx context.Context, from node.Peer, q node.Request) (node.Answer, error)
-	// Joined says that a peer is connected, speaks our protocol and gets our gossip
-	// from now on: time for hello.
+	// Joined says that a peer is connected and speaks our protocol: time for hello.
 	Joined(p node.Peer)
+	// Settled says that a peer that had joined gets our gossip from now on, or waited
+	// in vain for that: time for another hello, for gossip does not repeat what was
+	// said meanwhile. It comes once at most, soon after Joined.
+	Settled(p node.Peer)
 	// Left says that the last connection to a peer that had joined is gone.
 	Left(p node.Peer)
 	// Missed says that transactions that a peer passed on were dropped unread, for too
@@ -64,7 +67,7 @@ type Pace struct {
 	Retry    time.Duration // before the first redial; doubles; 250 ms
 	Near     time.Duration // longest wait between redials on loopback; 5 s
 	Far      time.Duration // longest wait between redials elsewhere; 60 s
-	Settle   time.Duration // longest wait of a new peer for a place in the gossip mesh, before Joined; 3 s
+	Settle   time.Duration // longest wait of a new peer for a place in the gossip mesh, before Settled; 3 s
 	Stranger time.Duration // until a peer without our protocol is cut; 5 s
 	Ban      time.Duration // how long a peer that was blamed too often is kept out; 1 h
 	Rest     time.Duration // how long a peer of Peers is kept out for that; 1 min

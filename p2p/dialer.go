@@ -105,14 +105,14 @@ func (d *dialer) again() {
 	d.nudge()
 }
 
-// lost hears that the last connection to p is gone. If p never spoke our
-// protocol it may be closing on us, and we knock less and less often.
-func (d *dialer) lost(p peer.ID, joined bool) {
+// lost hears that the last connection to p is gone. If p did not settle here it may
+// be closing on us, and we knock less and less often.
+func (d *dialer) lost(p peer.ID, settled bool) {
 	d.each(func(t *target) {
 		if t.id != p {
 			return
 		}
-		if joined {
+		if settled {
 			t.wait = d.pace.Retry
 		}
 		if due := time.Now().Add(d.step(t)); due.After(t.due) {

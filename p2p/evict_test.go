@@ -244,6 +244,7 @@ type oneWay struct {
 }
 
 func (w *oneWay) RemotePeer() peer.ID           { return "p" }
+func (w *oneWay) IsClosed() bool                { return false }
 func (w *oneWay) RemoteMultiaddr() ma.Multiaddr { return multiaddr(w.from) }
 func (w *oneWay) Stat() (s network.ConnStats)   { s.Direction = w.dir; return s }
 

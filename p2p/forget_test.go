@@ -8,8 +8,7 @@ import (
 func TestForgottenPeerStaysButIsNotDialledAgain(t *testing.T) {
 	b := begin(t, dev())
 	a := begin(t, to(eager(), b))
-	expect(t, a.joined, b.ID())
-	expect(t, b.joined, a.ID())
+	acquainted(t, a, b)
 	if err := a.Forget(b.Addrs()[0]); err != nil {
 		t.Fatal(err)
 	}

@@ -29,8 +29,7 @@ func TestPeersOnTheLocalNetworkFindEachOther(t *testing.T) {
 	other.Genesis = chain.Regtest().GenesisID()
 	stranger := begin(t, other)
 	a, b := begin(t, cfg), begin(t, cfg)
-	expect(t, a.joined, b.ID())
-	expect(t, b.joined, a.ID())
+	acquainted(t, a, b)
 	if wanted := append(a.Wanted(), b.Wanted()...); len(wanted) != 0 {
 		t.Errorf("found, and taken for asked for: %v", wanted)
 	}

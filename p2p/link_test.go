@@ -37,8 +37,7 @@ func to(cfg Config, others ...player) Config {
 func TestPeersJoinAndAreDescribed(t *testing.T) {
 	b := begin(t, dev())
 	a := begin(t, to(dev(), b))
-	expect(t, a.joined, b.ID())
-	expect(t, b.joined, a.ID())
+	acquainted(t, a, b)
 	out, in := a.Peers(), b.Peers()
 	if len(out) != 1 || len(in) != 1 {
 		t.Fatalf("a sees %d peers, b %d", len(out), len(in))
@@ -107,6 +106,78 @@ func TestLateSpeakerJoins(t *testing.T) {
 	expect(t, a.joined, node.Peer(h.ID()))
 }
 
+// Who speaks our protocol is a peer at once, and can be asked, although its gossip is
+// never heard. But only who settled is remembered, and dialled soon when it is lost.
+func TestPeersNeedNoGossipToJoin(t *testing.T) {
+	cfg := eager()
+	cfg.Pace.Settle = time.Hour
+	a, h := begin(t, cfg), bare(t)
+	h.SetStreamHandler(a.protocol, say(framed((&node.Answer{}).Append(nil, node.WantPool)), true))
+	addr, him := full(h.Addrs()[0], h.ID()), node.Peer(h.ID())
+	wait := func() (wait time.Duration) {
+		a.dialer.each(func(t *target) { wait = t.wait })
+		return wait
+	}
+	if err := a.Connect(t.Context(), addr); err != nil {
+		t.Fatal(err)
+	}
+	for before := wait(); wait() < cfg.Pace.Near; before = wait() {
+		expect(t, a.joined, him)
+		if _, err := a.Ask(t.Context(), him, node.Request{Want: node.WantPool}); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(a.Peers()); n != 1 {
+			t.Errorf("%d peers", n)
+		}
+		_ = h.Network().ClosePeer(a.host.ID())
+		expect(t, a.left, him)
+		eventually(t, "a will wait longer", func() bool { return wait() > before })
+	}
+	silent(t, a.settled)
+	if all := a.memory.list(); len(all) != 0 {
+		t.Errorf("remembered: %+v", all)
+	}
+}
+
+// One that we turn away is none, whatever it speaks and however soon it says so.
+func TestWhoHasNoPlaceNeverJoins(t *testing.T) {
+	r := newRoster(time.Hour)
+	heard := func(want ...tiding) {
+		t.Helper()
+		for _, w := range want {
+			if got, ok := r.next(); !ok || got.what != w {
+				t.Errorf("heard %+v %v, want %v", got, ok, w)
+			}
+		}
+		if got, ok := r.next(); ok {
+			t.Errorf("heard %+v", got)
+		}
+	}
+	refused, welcome := &oneWay{from: "203.0.113.7"}, &oneWay{from: "198.51.100.7"}
+	r.identified(refused, true)
+	r.opened(refused, false)
+	for i := range topics {
+		r.grafted("p", fmt.Sprint(i))
+	}
+	heard()
+	r.opened(welcome, true)
+	heard(hasJoined, hasSettled)
+	r.closed(refused)
+	r.grafted("p", "again")
+	r.learned("p", true)
+	heard()
+	r.closed(welcome)
+	heard(hasLeft)
+	r.opened(welcome, true)
+	r.identified(welcome, true)
+	heard(hasJoined)
+	for i := range topics {
+		heard()
+		r.grafted("p", fmt.Sprint(i))
+	}
+	heard(hasSettled)
+}
+
 func TestCutAndHeal(t *testing.T) {
 	for name, listen := range map[string]string{"tcp": loopback, "quic": "/ip4/127.0.0.1/udp/0/quic-v1"} {
 		t.Run(name, func(t *testing.T) { cutAndHeal(t, listen) })
@@ -118,8 +189,7 @@ func cutAndHeal(t *testing.T, listen string) {
 	cfg.Listen = []string{listen}
 	b := begin(t, cfg)
 	a := begin(t, to(cfg, b))
-	expect(t, a.joined, b.ID())
-	expect(t, b.joined, a.ID())
+	acquainted(t, a, b)
 	for range 2 {
 		a.SetActive(false)
 		expect(t, a.left, b.ID())
@@ -133,16 +203,14 @@ func cutAndHeal(t *testing.T, listen string) {
 		}
 		silent(t, a.joined)
 		a.SetActive(true)
-		expect(t, a.joined, b.ID())
-		expect(t, b.joined, a.ID())
+		acquainted(t, a, b)
 	}
 }
 
 func TestBlockedPeersStayOut(t *testing.T) {
 	b := begin(t, eager())
 	a := begin(t, to(eager(), b))
-	expect(t, a.joined, b.ID())
-	expect(t, b.joined, a.ID())
+	acquainted(t, a, b)
 	b.Block(a.ID())
 	expect(t, a.left, b.ID())
 	expect(t, b.left, a.ID())
@@ -151,18 +219,16 @@ func TestBlockedPeersStayOut(t *testing.T) {
 	}
 	// a keeps knocking, in vain; others are welcome.
 	c := begin(t, to(eager(), b))
-	expect(t, b.joined, c.ID())
+	acquainted(t, b, c)
 	silent(t, b.joined)
 	b.Unblock(a.ID())
-	expect(t, b.joined, a.ID())
-	expect(t, a.joined, b.ID())
+	acquainted(t, b, a)
 }
 
 func TestDisconnectForgetsTheAddress(t *testing.T) {
 	b := begin(t, eager())
 	a := begin(t, to(eager(), b))
-	expect(t, a.joined, b.ID())
-	expect(t, b.joined, a.ID())
+	acquainted(t, a, b)
 	where, _, _ := strings.Cut(b.Addrs()[0], "/p2p/")
 	for _, who := range []string{b.Addrs()[0], Name(b.ID()), where} {
 		if err := a.Disconnect(who); err != nil {
@@ -224,8 +290,7 @@ func TestRedialAfterTheOtherSideRestarts(t *testing.T) {
 		return failed
 	})
 	again := begin(t, cfg)
-	expect(t, a.joined, again.ID())
-	expect(t, again.joined, a.ID())
+	acquainted(t, a, again)
 }
 
 // libp2p would not try again for five seconds, and longer each time.
@@ -304,8 +369,7 @@ func TestPeersAreRemembered(t *testing.T) {
 	a.Close()
 	expect(t, b.left, a.ID())
 	again := begin(t, cfg) // nobody tells it of b
-	expect(t, again.joined, b.ID())
-	expect(t, b.joined, again.ID())
+	acquainted(t, again, b)
 	if err := again.Disconnect(Name(b.ID())); err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,8 @@ func quickly(params *pubsub.GossipSubParams) {
 
 // meshes tells the roster which peers came into our meshes. What we publish
 // reaches a neighbour only from then on, and gossip does not repeat itself: a
-// hello before that would leave a gap between what it says and what follows.
+// hello before that leaves a gap between what it says and what follows, which
+// another one fills.
 type meshes struct{ roster *roster }
 
 // Graft implements pubsub.RawTracer.

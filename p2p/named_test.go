@@ -27,8 +27,7 @@ func TestNamedPeersAreSentAwayNotBanned(t *testing.T) {
 	cfg.Bans = FileBook(t.TempDir() + "/bans")
 	cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
 	a := begin(t, cfg)
-	expect(t, a.joined, b.ID())
-	expect(t, b.joined, a.ID())
+	acquainted(t, a, b)
 	for range maxFaults {
 		a.Blame(b.ID())
 	}

@@ -32,8 +32,11 @@ type member struct {
 	doubt  time.Time       // since when it seems not to; zero if nothing is known
 	named  bool            // its protocols, by itself
 	meshes map[string]bool // topics in whose mesh it is
-	joined bool            // speaks, and is in all meshes or waited long enough
 	missed bool            // that we missed what it passed on is among the news
+
+	joined  bool // it spoke while it had a place
+	waited  bool // as long as we wait for the meshes
+	settled bool // joined, and was in all meshes or waited
 
 	placed    bool      // it has a place, and did not lose it to another
 	block, tx time.Time // when it last brought one that was new
@@ -50,6 +53,7 @@ type tiding int
 
 const (
 	hasJoined tiding = iota
+	hasSettled
 	hasLeft
 	wasMissed
 )
@@ -64,6 +68,7 @@ func (r *roster) opened(c network.Conn, stays bool) {
 	defer r.mu.Unlock()
 	m := r.add(c)
 	m.placed = m.placed || stays
+	r.review(c.RemotePeer(), m)
 }
 
 // leaves notes that p's place is another's now.
@@ -112,8 +117,8 @@ func (r *roster) add(c network.Conn) *member {
 }
 
 // closed takes c away and tells whether it was the peer's last, whether the peer
-// had joined, and whether it was known not to speak our protocol.
-func (r *roster) closed(c network.Conn) (last, joined, stranger bool) {
+// had settled, and whether it was known not to speak our protocol.
+func (r *roster) closed(c network.Conn) (last, settled, stranger bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := c.RemotePeer()
@@ -129,7 +134,7 @@ func (r *roster) closed(c network.Conn) (last, joined, stranger bool) {
 	if m.joined {
 		r.tell(news{p, hasLeft})
 	}
-	return true, m.joined, m.named && !m.speaks
+	return true, m.settled, m.named && !m.speaks
 }
 
 // identified hears which protocols a peer named on a new connection. That may
@@ -160,11 +165,7 @@ func (r *roster) judge(p peer.ID, m *member, speaks bool) {
 	case m.speaks:
 	case speaks:
 		m.speaks = true
-		if len(m.meshes) < topics {
-			time.AfterFunc(r.settle, func() { r.waited(p, m) })
-			return
-		}
-		r.join(p, m)
+		r.review(p, m)
 	case m.doubt.IsZero():
 		m.doubt = time.Now()
 	}
@@ -174,31 +175,35 @@ func (r *roster) judge(p peer.ID, m *member, speaks bool) {
 func (r *roster) grafted(p peer.ID, topic string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m := r.members[p]
-	if m == nil {
-		return
-	}
-	m.meshes[topic] = true
-	if m.speaks && len(m.meshes) >= topics {
-		r.join(p, m)
+	if m := r.members[p]; m != nil {
+		m.meshes[topic] = true
+		r.review(p, m)
 	}
 }
 
-// waited lets a peer join for which the meshes have no room: it gets our gossip
+// waited lets a peer settle for which the meshes have no room: it gets our gossip
 // a little later, from others or when we tell it what there is.
 func (r *roster) waited(p peer.ID, m *member) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.members[p] == m {
-		r.join(p, m)
+		m.waited = true
+		r.review(p, m)
 	}
 }
 
-// join expects mu to be held.
-func (r *roster) join(p peer.ID, m *member) {
-	if !m.joined {
+// review tells of p what became true, each once. Whoever lets us hear its protocols
+// has let us in, so we need no mesh to speak to it; but one whom we are turning away
+// has no place. It expects mu to be held.
+func (r *roster) review(p peer.ID, m *member) {
+	if !m.joined && m.speaks && m.placed {
 		m.joined = true
 		r.tell(news{p, hasJoined})
+		time.AfterFunc(r.settle, func() { r.waited(p, m) })
+	}
+	if m.joined && !m.settled && (m.waited || len(m.meshes) >= topics) {
+		m.settled = true
+		r.tell(news{p, hasSettled})
 	}
 }
 
@@ -323,13 +328,13 @@ func (n *Network) receive(c network.Conn) (loser peer.ID, why error) {
 
 func (n *Network) closed(_ network.Network, c network.Conn) {
 	p := c.RemotePeer()
-	last, joined, stranger := n.roster.closed(c)
+	last, settled, stranger := n.roster.closed(c)
 	if stranger { // it told us apart before we cut it off
 		n.sayStranger(p)
 		n.dialer.disown(p)
 	}
 	if last {
-		n.dialer.lost(p, joined)
+		n.dialer.lost(p, settled)
 	}
 }
 
@@ -379,9 +384,11 @@ func (n *Network) tellOf(what news) {
 	p := node.Peer(what.peer)
 	switch what.what {
 	case hasJoined:
-		n.noteReached(what.peer)
 		n.dialer.met(what.peer)
 		n.handler.Joined(p)
+	case hasSettled:
+		n.noteReached(what.peer)
+		n.handler.Settled(p)
 	case hasLeft:
 		n.handler.Left(p)
 	case wasMissed:

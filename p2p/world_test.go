@@ -52,6 +52,7 @@ type ear struct {
 	blocks       chan heard[*chain.Brief]
 	tips         chan heard[node.TipClaim]
 	joined, left chan node.Peer
+	settled      chan node.Peer
 	missed       chan node.Peer
 
 	mu      sync.Mutex
@@ -61,12 +62,13 @@ type ear struct {
 
 func newEar() *ear {
 	return &ear{
-		txs:    make(chan heard[*chain.Tx], 256),
-		blocks: make(chan heard[*chain.Brief], 256),
-		tips:   make(chan heard[node.TipClaim], 256),
-		joined: make(chan node.Peer, 256),
-		left:   make(chan node.Peer, 256),
-		missed: make(chan node.Peer, 4096),
+		txs:     make(chan heard[*chain.Tx], 256),
+		blocks:  make(chan heard[*chain.Brief], 256),
+		tips:    make(chan heard[node.TipClaim], 256),
+		joined:  make(chan node.Peer, 256),
+		settled: make(chan node.Peer, 256),
+		left:    make(chan node.Peer, 256),
+		missed:  make(chan node.Peer, 4096),
 	}
 }
 
@@ -113,9 +115,10 @@ func (e *ear) Answer(ctx context.Context, from node.Peer, q node.Request) (node.
 	return answer(ctx, from, q)
 }
 
-func (e *ear) Joined(p node.Peer) { e.joined <- p }
-func (e *ear) Left(p node.Peer)   { e.left <- p }
-func (e *ear) Missed(p node.Peer) { e.missed <- p }
+func (e *ear) Joined(p node.Peer)  { e.joined <- p }
+func (e *ear) Settled(p node.Peer) { e.settled <- p }
+func (e *ear) Left(p node.Peer)    { e.left <- p }
+func (e *ear) Missed(p node.Peer)  { e.missed <- p }
 
 // player is a network and the ear that listens to it.
 type player struct {
@@ -152,14 +155,22 @@ func newKey(t *testing.T) crypto.PrivKey {
 	return key
 }
 
-// link connects a to b and waits until both have joined.
+// link connects a to b and waits until both hear each other's gossip.
 func link(t *testing.T, a, b player) {
 	t.Helper()
 	if err := a.Connect(t.Context(), b.Addrs()[0]); err != nil {
 		t.Fatal(err)
 	}
+	acquainted(t, a, b)
+}
+
+// acquainted waits until two that connect hear each other's gossip.
+func acquainted(t *testing.T, a, b player) {
+	t.Helper()
 	expect(t, a.joined, b.ID())
 	expect(t, b.joined, a.ID())
+	expect(t, a.settled, b.ID())
+	expect(t, b.settled, a.ID())
 }
 
 // next waits for something to come.
