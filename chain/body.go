@@ -61,11 +61,12 @@ func (n NamedTx) ID() Hash { return n.id }
 // A Body is a block with the transactions that its header names: whoever made the
 // header made all of it. Only ReadBody makes it.
 type Body struct {
-	raw   RawBlock
-	block *Block
-	id    Hash
-	cbID  Hash
-	txs   []NamedTx
+	raw    RawBlock
+	block  *Block
+	id     Hash
+	leaves []Hash
+	sorted []int32 // the leaves in their order
+	txs    []NamedTx
 }
 
 // ID is the block's id.
@@ -79,19 +80,19 @@ func (b Body) Txs() []NamedTx { return b.txs }
 // block id. The bytes must not be changed any more.
 func ReadBody(raw RawBlock) (Body, error) {
 	b := Body{raw: raw, id: raw.ID()}
-	leaves := make([]Hash, 0, 1+len(raw)/minTx)
+	b.leaves = make([]Hash, 0, 1+len(raw)/minTx)
 	r := NewReader(raw)
-	b.block = readBlock(r, func(tx []byte) { leaves = append(leaves, SumHash(tx)) })
+	b.block = readBlock(r, func(tx []byte) { b.leaves = append(b.leaves, SumHash(tx)) })
 	if err := r.Close(); err != nil {
 		return Body{}, err
 	}
-	if err := CheckRoot(b.block.Header, leaves); err != nil {
+	var err error
+	if b.sorted, err = checkRoot(b.block.Header, b.leaves); err != nil {
 		return Body{}, err
 	}
-	b.cbID = leaves[0]
 	b.txs = make([]NamedTx, len(b.block.Txs))
 	for i, t := range b.block.Txs {
-		b.txs[i] = NamedTx{t, leaves[1+i]}
+		b.txs[i] = NamedTx{t, b.leaves[1+i]}
 	}
 	return b, nil
 }

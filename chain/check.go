@@ -231,13 +231,15 @@ func CheckBlock(p *Params, h Header, cb *Coinbase, txs []CheckedTx) (CheckedBloc
 		return CheckedBlock{}, err
 	}
 	b := assemble(h, cb, txs)
-	if err := CheckRoot(h, b.leaves()); err != nil {
+	leaves := b.leaves()
+	sorted, err := checkRoot(h, leaves)
+	if err != nil {
 		return CheckedBlock{}, err
 	}
 	if err := checkCoinbase(cb); err != nil {
 		return CheckedBlock{}, err
 	}
-	return b.checkSize(p)
+	return b.checkSize(p, leaves, sorted)
 }
 
 // CheckBody is CheckBlock for a body, whose root is right. txs are its
@@ -252,7 +254,7 @@ func CheckBody(p *Params, body Body, txs []CheckedTx) (CheckedBlock, error) {
 	if err := checkCoinbase(body.block.Coinbase); err != nil {
 		return CheckedBlock{}, err
 	}
-	return body.holding(txs).checkSize(p)
+	return body.holding(txs).checkSize(p, body.leaves, body.sorted)
 }
 
 // CheckFilled is CheckBlock for an announcement whose transactions, in its order,
@@ -261,20 +263,22 @@ func CheckFilled(p *Params, a CheckedAnnouncement, txs []CheckedTx) (CheckedBloc
 	if !slices.EqualFunc(a.a.IDs, txs, func(id Hash, c CheckedTx) bool { return id == c.id }) {
 		return CheckedBlock{}, broken(BadRoot, "these are the transactions of another block")
 	}
-	return assemble(a.a.Header, a.a.Coinbase, txs).checkSize(p)
+	b := assemble(a.a.Header, a.a.Coinbase, txs)
+	leaves := b.leaves()
+	return b.checkSize(p, leaves, orderOf(leaves))
 }
 
 // holding is the body with its transactions in their checked form.
 func (b Body) holding(txs []CheckedTx) CheckedBlock {
-	return CheckedBlock{raw: b.raw, id: b.id, cbID: b.cbID, block: b.block, txs: txs, size: len(b.raw)}
+	return CheckedBlock{raw: b.raw, id: b.id, cbID: b.leaves[0], block: b.block, txs: txs, size: len(b.raw)}
 }
 
 // checkSize is the last check, after which the block's flow is worth finding.
-func (b CheckedBlock) checkSize(p *Params) (CheckedBlock, error) {
+func (b CheckedBlock) checkSize(p *Params, leaves []Hash, sorted []int32) (CheckedBlock, error) {
 	if b.size > p.MaxBlock {
 		return CheckedBlock{}, broken(BadLength, "%d bytes, allowed %d", b.size, p.MaxBlock)
 	}
-	b.flow = flowOf(b.cbID, b.txs)
+	b.flow = flowOf(leaves, sorted, b.txs)
 	return b, nil
 }
 
@@ -304,20 +308,26 @@ func (b CheckedBlock) leaves() []Hash {
 // the header's merkle root. A failure blames whoever sent the leaves and never
 // condemns the block id.
 func CheckRoot(h Header, leaves []Hash) error {
-	sorted := order(len(leaves), func(i int) OutPoint { return OutPoint{Tx: leaves[i]} })
+	_, err := checkRoot(h, leaves)
+	return err
+}
+
+// checkRoot sorts the leaves to find one that stands twice.
+func checkRoot(h Header, leaves []Hash) (sorted []int32, err error) {
+	sorted = orderOf(leaves)
 	for i := 1; i < len(sorted); i++ {
 		if id := leaves[sorted[i]]; id == leaves[sorted[i-1]] {
-			return broken(Mutated, "%v twice", id)
+			return nil, broken(Mutated, "%v twice", id)
 		}
 	}
 	root, ok := MerkleRoot(leaves)
 	if !ok {
-		return broken(Mutated, "the merkle tree has a twin")
+		return nil, broken(Mutated, "the merkle tree has a twin")
 	}
 	if root != h.Root {
-		return broken(BadRoot, "transactions hash to %v, header says %v", root, h.Root)
+		return nil, broken(BadRoot, "transactions hash to %v, header says %v", root, h.Root)
 	}
-	return nil
+	return sorted, nil
 }
 
 // CheckedAnnouncement has its work and its merkle root. Only CheckAnnouncement

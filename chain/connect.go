@@ -34,7 +34,8 @@ func (b CheckedBlock) flows() *flow {
 	if b.flow != nil {
 		return b.flow
 	}
-	return flowOf(b.cbID, b.txs)
+	leaves := b.leaves()
+	return flowOf(leaves, orderOf(leaves), b.txs)
 }
 
 // Connect gives the state after b and its net effect on the coins, or the rule
@@ -163,7 +164,8 @@ func (l *ledger) allSpent() []Coin {
 
 func (l *ledger) allCreated() []Coin {
 	list := make([]Coin, 0, len(l.gone)+len(l.b.block.Coinbase.Outputs))
-	for _, by := range l.made {
+	for _, leaf := range l.made {
+		by := leaf - 1
 		if by < 0 {
 			list = append(list, coinbaseCoins(l.b.block.Coinbase, l.b.cbID)...)
 			continue

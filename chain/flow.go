@@ -14,32 +14,25 @@ type flow struct {
 	rank  []int32    // positions in needs, in the order of the coins
 	from  []int32    // for each input: which transaction of this block, before its own, made the coin; -1 for a need
 	first []int32    // for each transaction: the number of its first output, counted through the block
-	made  []int32    // transactions in the order of their ids; -1 is the coinbase
+	made  []int32    // the block's leaves in the order of their ids
 }
 
-// flowOf finds the flow of transactions behind a coinbase.
-func flowOf(cbID Hash, txs []CheckedTx) *flow {
-	ids := make([]Hash, 1+len(txs))
-	ids[0] = cbID
-	f := &flow{first: make([]int32, 1+len(txs))}
+// flowOf finds the flow of transactions. leaves are their ids behind the coinbase's, and
+// sorted lists the leaves in order.
+func flowOf(leaves []Hash, sorted []int32, txs []CheckedTx) *flow {
+	f := &flow{first: make([]int32, 1+len(txs)), made: sorted}
 	inputs := 0
 	for i, t := range txs {
-		ids[1+i] = t.id
 		inputs += len(t.tx.Inputs)
 		f.first[1+i] = f.first[i] + int32(len(t.tx.Outputs))
 	}
-	sorted := order(len(ids), func(i int) OutPoint { return OutPoint{Tx: ids[i]} })
 	f.trace(txs, inputs, func(id Hash) int {
-		at, ok := slices.BinarySearchFunc(sorted, id, func(i int32, id Hash) int { return ids[i].Compare(id) })
+		at, ok := slices.BinarySearchFunc(sorted, id, func(i int32, id Hash) int { return leaves[i].Compare(id) })
 		if !ok {
 			return -1
 		}
 		return int(sorted[at]) - 1
 	})
-	for i := range sorted {
-		sorted[i]-- // the coinbase was the first id
-	}
-	f.made = sorted
 	f.rank = order(len(f.needs), func(i int) OutPoint { return f.needs[i] })
 	f.compare()
 	return f
@@ -76,6 +69,11 @@ func (f *flow) compare() {
 		}
 		f.again[f.rank[i]] = true
 	}
+}
+
+// orderOf lists the positions of ids in their order, equal ones as they come.
+func orderOf(ids []Hash) []int32 {
+	return order(len(ids), func(i int) OutPoint { return OutPoint{Tx: ids[i]} })
 }
 
 // order lists the positions of n outpoints in the outpoints' order, equal ones as
