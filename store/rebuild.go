@@ -32,6 +32,7 @@ type Rebuild struct {
 	old   string // the old database's folder
 	book  *Badger
 	order []body
+	holds int64 // bytes of all that the old database's files hold, about
 	ids   map[string]named
 	tip   chain.Hash // of the old database, if it could be read
 }
@@ -51,8 +52,9 @@ type named struct {
 }
 
 // StartRebuild reads the old database's files and begins, or continues, the new
-// one. It fails with a *LockedError if another process holds the folder, and as
-// Open does if the folder is not ours; of damage it makes nothing.
+// one. It fails with a *LockedError if another process holds the folder, with a
+// *FullError if the disk has no room for a second database, and as Open does if the
+// folder is not ours; of damage it makes nothing.
 func StartRebuild(c Config) (*Rebuild, error) {
 	if err := refuseForeign(c); err != nil {
 		return nil, err
@@ -82,8 +84,29 @@ func (r *Rebuild) start() error {
 	if err := r.read(); err != nil {
 		return err
 	}
-	r.book, err = openNew(r.cfg)
+	if r.book, err = openNew(r.cfg); err == nil {
+		err = r.room()
+	}
+	if full := (*FullError)(nil); errors.As(err, &full) {
+		err = fmt.Errorf("a new database does not fit beside the old one: %w", err)
+	}
 	return err
+}
+
+// room fails with a *FullError unless what the new database does not hold yet has room,
+// and a node beside it. It is taken to grow as large as what the old one's files hold.
+func (r *Rebuild) room() error {
+	var all, missing int64
+	for _, b := range r.order {
+		all += int64(b.at.size)
+		if _, err := r.book.Entry(b.id); errors.Is(err, node.ErrUnknown) {
+			missing += int64(b.at.size)
+		} else if err != nil {
+			return err
+		}
+	}
+	share := float64(missing) / float64(max(all, 1))
+	return discOf(r.cfg).least(LeastRoom + uint64(share*float64(r.holds)))
 }
 
 // read finds what the old database holds.
@@ -92,6 +115,7 @@ func (r *Rebuild) read() (err error) {
 	newest := map[string]uint64{}
 	r.Broken, err = readRelics(r.old, func(e relic) error {
 		key := string(e.key)
+		r.holds += int64(len(e.key) + len(e.value))
 		switch {
 		case key == string(keyTip) && len(e.value) == len(r.tip) && e.version >= newest[key]:
 			newest[key], r.tip = e.version, chain.Hash(e.value)

@@ -1,7 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"errors"
+	"maps"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -60,6 +63,51 @@ func TestDiskRunsFull(t *testing.T) {
 	s = open()
 	sameDisks(t, told(t, s.book), held)
 	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A second database is begun only where it has room, and gone on with where what it
+// does not hold yet has: nobody waits for an hour to hear that the disk is full.
+func TestRebuildNeedsRoom(t *testing.T) {
+	p, dir := chaintest.Easy(), t.TempDir()
+	s := openBadger(t, p, dir)
+	w := lived(t, s, p)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	old := files(t, filepath.Join(dir, databaseFolder))
+	left := uint64(LeastRoom)
+	c := Config{Dir: dir, Params: p, Free: func(string) (uint64, error) { return left, nil }}
+	_, err := StartRebuild(c)
+	var full *FullError
+	if !errors.As(err, &full) || !strings.Contains(err.Error(), "a new database does not fit") {
+		t.Fatalf("it begins: %v", err)
+	}
+	bodies := uint64(0)
+	for _, o := range w.order {
+		bodies += uint64(o.body.Size())
+	}
+	if more := full.Least - LeastRoom; more < bodies || more > 20*bodies {
+		t.Errorf("needs %d bytes more, for %d of bodies", more, bodies)
+	}
+	if now := files(t, filepath.Join(dir, databaseFolder)); !maps.EqualFunc(old, now, bytes.Equal) {
+		t.Error("the old database is not as it was")
+	}
+	left = full.Least
+	r, err := StartRebuild(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pour(t, p, r.Store(), r.Blocks(), 1<<30)
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	left = LeastRoom
+	if r, err = StartRebuild(c); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
 }

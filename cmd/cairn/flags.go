@@ -31,6 +31,8 @@ func badFlag(cmd *cobra.Command, err error) error {
 		err = badValue("--"+value.GetFlag().Name, value.GetFlag(), value.GetValue())
 	case errors.As(err, &missing):
 		err = fmt.Errorf("--%s needs a value: %s", missing.GetFlag().Name, wantedBy(missing.GetFlag()))
+	case errors.As(err, &strange) && cmd.HasSubCommands() && cmd.Flags().NArg() > 0: // the flag may be that command's
+		err = noCommand(cmd, cmd.Flags().Args())
 	case errors.As(err, &strange):
 		err = noFlag(cmd, strange)
 	case errors.As(err, &broken):

@@ -59,6 +59,8 @@ func alone(t *testing.T) func(args ...string) said {
 func TestRefusalsOfFlags(t *testing.T) {
 	refuse(t, alone(t), []refusal{
 		{"frobnicate", failed, []string{`cairn has no command "frobnicate"`, "Usage: cairn COMMAND"}},
+		{"frobnicate --rpc 127.0.0.1:1", failed, []string{`cairn has no command "frobnicate"`}},
+		{"wallet crate --wallet x --wordz 12", failed, []string{`did you mean "create"?`}},
 		{"stauts", failed, []string{`did you mean "status"?`}},
 		{"wallet crate", failed, []string{`did you mean "create"?`}},
 		{"status now", failed, []string{`"now" is too much: expected no argument`}},
