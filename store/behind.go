@@ -14,7 +14,8 @@ import (
 
 // A lag bounds what may be due: the memory that it takes, and the blocks that an
 // open after a crash has to derive again. Without one, everything is written at
-// once.
+// once. A commit begins within the bounds and may end beyond them, by what its own
+// steps do: whoever commits these holds as much of them already.
 type lag struct {
 	bytes  int64
 	blocks int
@@ -68,7 +69,8 @@ func (b *behind) names(id chain.Hash) (*names, bool) {
 	return nil, false
 }
 
-// follow adds to what is due what a commit did.
+// follow adds to what is due what a commit did. However many blocks it takes off, it
+// clones what grows once: a node reorganises in one commit.
 func (b *behind) follow(moves []move) {
 	l := b.grows()
 	if l != nil && slices.ContainsFunc(moves, func(m move) bool { return m.kind == tookOff }) {
