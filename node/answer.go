@@ -83,6 +83,7 @@ func (a *Answer) Fill(w Want, bodies []chain.RawBlock) error {
 		a.Blocks = bodies
 		return nil
 	}
+	a.Read = len(bodies[0])
 	b, err := chain.DecodeBlock(bodies[0])
 	if err != nil {
 		return fmt.Errorf("read block %v: %v", bodies[0].ID(), err) //nolint:errorlint // a broken rule would be a peer's

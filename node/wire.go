@@ -184,6 +184,8 @@ type Answer struct {
 	Way   Way
 	Load  []chain.Hash
 	Index []uint32
+
+	Read int // bytes of the body that Fill took apart: much work for an answer that may be short
 }
 
 // A Way is the blocks above one up to another, of the same branch; none if it is zero.

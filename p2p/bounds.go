@@ -63,6 +63,7 @@ const (
 	shareBurst = 3_000 // of it each of them has at once what no other can take, and its part of the rate: as much as the dearest request
 
 	bytesPerWork = 16 << 10 // of an answer, for one unit
+	bytesPerPart = 4 << 10  // of a body that was taken apart for it
 	knockRate    = 10       // requests a second that may find every place of a peer taken
 	knockBurst   = 100
 )

@@ -325,6 +325,32 @@ func TestSharesAddUpToTheCrowds(t *testing.T) {
 	}
 }
 
+// Whoever asks for one transaction of a large block pays for what it takes to find it.
+func TestTakingABlockApartIsPaid(t *testing.T) {
+	a, b := begin(t, dev()), begin(t, dev())
+	link(t, a, b)
+	const asks, read = 20, 1 << 20
+	b.answers(func(context.Context, node.Peer, node.Request) (node.Answer, error) {
+		return node.Answer{Txs: []*chain.Tx{tx("one")}, Read: read}, nil
+	})
+	m := b.meter(a.host.ID())
+	m.work.SetLimit(1) // what is taken does not come back meanwhile
+	b.crowd.SetLimit(1)
+	q := node.Request{Want: node.WantTxs, IDs: []chain.Hash{{1}}, Index: []uint32{0}}
+	for range asks {
+		if _, err := a.Ask(t.Context(), b.ID(), q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const least = asks * read / bytesPerPart
+	if paid := workBurst - m.work.Tokens(); paid < least {
+		t.Errorf("it paid %.0f for what costs %d", paid, least)
+	}
+	if paid := crowdBurst - b.crowd.Tokens(); paid < least {
+		t.Errorf("of what all may have it took %.0f for what costs %d", paid, least)
+	}
+}
+
 // counter is a driver that counts what it is asked to check.
 type counter struct {
 	*ear

@@ -182,10 +182,23 @@ func (n *Network) ration(ctx context.Context, p peer.ID, cost int) error {
 	if err := mine.share.WaitN(ctx, min(cost, shareBurst)); err != nil {
 		return err
 	}
+	n.crowdOwes(cost)
+	return nil
+}
+
+// owe charges a peer, and all who came by themselves if it did, for work that is done
+// already: what it wants next waits for it.
+func (n *Network) owe(p peer.ID, cost int) {
+	n.meter(p).work.ReserveN(time.Now(), cost)
+	if n.callerFrom(p) != "" {
+		n.crowdOwes(cost)
+	}
+}
+
+func (n *Network) crowdOwes(cost int) {
 	if n.crowd.Tokens() > -crowdBurst { // or the debt of many would close it for long
 		n.crowd.ReserveN(time.Now(), cost)
 	}
-	return nil
 }
 
 // declined is the error code of a stream on which nobody broke the protocol.
@@ -233,7 +246,7 @@ func (n *Network) reply(s network.Stream) error {
 		return fmt.Errorf("our answer of %d bytes is over the limit of %d", size, limit)
 	}
 	room.keep(size)
-	n.meter(p).work.ReserveN(time.Now(), size/bytesPerWork) // the next request waits for it
+	n.owe(p, size/bytesPerWork+a.Read/bytesPerPart)
 	if err := s.Scope().ReserveMemory(size, network.ReservationPriorityHigh); err != nil {
 		return err
 	}
