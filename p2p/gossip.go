@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	seenFor     = 10 * time.Minute
+	seenFor     = 2 * time.Minute // a message is known again: names of all that came in it are in memory
 	inspection  = time.Second
 	validation  = 30 * time.Second // a handler that takes longer is told to stop
 	idBytes     = 20
@@ -53,7 +53,7 @@ type gossip struct {
 func (n *Network) openGossip() error {
 	g := n.cfg.Genesis
 	names := []string{topic(g, "tx/1"), topic(g, "block/3"), topic(g, "tip/1")}
-	n.topics = newTraffic(n.roster, names)
+	n.topics = newTraffic(n.roster, names, n.heardInVain)
 	ps, err := pubsub.NewGossipSub(n.ctx, watchful{n.host, n.Blame}, n.gossipOptions(names)...)
 	if err != nil {
 		return fmt.Errorf("p2p: gossip: %w", err)

@@ -18,6 +18,7 @@ import (
 const (
 	costRead     = 2       // on a stream of libp2p's own, or that has no protocol yet
 	costLookup   = 10      // of a message to the table of peers; few pieces make one
+	costVain     = 5       // of a message that is not passed on: its name is kept for seenFor
 	talkPerCost  = 4       // pieces of gossip for one unit: a message is three or so, and many are honest
 	bytesPerRead = 4 << 10 // that cost as much as one more piece
 	gossipFamily = "/meshsub/"
@@ -36,6 +37,14 @@ func (n *Network) price(of protocol.ID, bytes int) int {
 		return (pieces + rand.IntN(talkPerCost)) / talkPerCost
 	}
 	return costRead * pieces
+}
+
+// heardInVain charges for a message that was of no use, however small the pieces are in
+// which many come. It never waits: the next piece does.
+func (n *Network) heardInVain(from peer.ID) {
+	if from != n.host.ID() {
+		n.owe(from, costVain)
+	}
 }
 
 // charge returns when a peer may have what was just read handled.

@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"testing"
@@ -52,6 +53,38 @@ func TestFloodsOfOtherProtocolsAreRead(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Messages that are of no use are read as fast as their sender may cost us, many as they
+// may be in a piece: each is remembered for a while.
+func TestGossipInVainIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const seconds = 4
+		useless := func(i int) []byte { return tx(fmt.Sprintf("of no use %9d", i)).Bytes() }
+		a, b := imagined(t, 0)
+		b.Network.handler = &counter{ear: b.ear} // needs nothing
+		drained(b.Network, a.host.ID())
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for i := 0; ctx.Err() == nil; i++ {
+				if err := a.publish(a.gossip.tx, useless(i)); err != nil {
+					t.Error(err)
+				}
+				if i%50 == 0 {
+					time.Sleep(time.Millisecond)
+				}
+			}
+		}()
+		time.Sleep(seconds * time.Second)
+		stop()
+		<-done
+		const most = seconds*workRate/costVain + 2*queue
+		if n := int(b.ByTopic()["tx"].In) / len(useless(0)); n > most || n < most/4 {
+			t.Errorf("%d messages are read in %d seconds, allowed %d", n, seconds, most)
+		}
+	})
 }
 
 func openTo(t *testing.T, from *Network, to peer.ID, what protocol.ID) network.Stream {

@@ -107,13 +107,14 @@ type traffic struct {
 	meshes
 	short   map[string]string // a topic's name to tx, block or tip
 	backlog *backlog
+	vain    func(from peer.ID) // hears of each message that nobody needed
 
 	mu    sync.Mutex
 	bytes map[string]Traffic // guarded by mu; by short name
 }
 
-func newTraffic(r *roster, names []string) *traffic {
-	t := &traffic{meshes: meshes{r}, short: map[string]string{}, backlog: newBacklog(), bytes: map[string]Traffic{}}
+func newTraffic(r *roster, names []string, vain func(peer.ID)) *traffic {
+	t := &traffic{meshes: meshes{r}, short: map[string]string{}, backlog: newBacklog(), vain: vain, bytes: map[string]Traffic{}}
 	for i, what := range []string{"tx", "block", "tip"} {
 		t.short[names[i]] = what
 		t.bytes[what] = Traffic{}
@@ -139,9 +140,10 @@ func (t *traffic) SendRPCCompleted(_ *pubsub.RPC, to peer.ID, _ time.Duration) {
 // OnClosedOutboundStream implements pubsub.RawTracer.
 func (t *traffic) OnClosedOutboundStream(to peer.ID) { t.backlog.ends(to) }
 
-// RejectMessage implements pubsub.RawTracer: what was not even looked at, for too much
-// came at a time, gossip will not bring again.
+// RejectMessage implements pubsub.RawTracer: what is not passed on was in vain; and what
+// was not even looked at, for too much came at a time, gossip will not bring again.
 func (t *traffic) RejectMessage(m *pubsub.Message, why string) {
+	t.vain(m.ReceivedFrom)
 	unread := why == pubsub.RejectValidationThrottled || why == pubsub.RejectValidationQueueFull
 	if unread && t.short[m.GetTopic()] == "tx" {
 		t.roster.missed(m.ReceivedFrom)
