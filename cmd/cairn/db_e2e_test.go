@@ -61,6 +61,7 @@ func TestDatabaseCommands(t *testing.T) {
 	u.db(dir, "verify").wants(t, 0, "all is sound: 30 blocks", tip)
 	u.db(dir, "export", file).wants(t, 0, "30 blocks", file)
 	u.db(dir, "export", file).wants(t, 1, "is there already", "--force")
+	u.db(dir, "export", filepath.Join(dir, "nowhere", "x")).wants(t, 1, "there is no folder", "nowhere", "make it")
 	u.db(dir, "export", file, "--force", "--side-branches").wants(t, 0, "30 blocks")
 	u.db(other, "verify").wants(t, 1, "there is no chain in "+other, "--data-dir")
 	u.db(other, "import", file).wants(t, 0, "30 blocks", "30 are new", tip)

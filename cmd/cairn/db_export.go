@@ -96,6 +96,9 @@ func stepping(cmd *cobra.Command, blocks iter.Seq2[store.Raw, error], step func(
 // disk. A crash leaves the old file, if there was one.
 func writeWhole(name string, write func(io.Writer) error) (size int64, err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".part-*")
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("there is no folder %s: make it, or choose another name for the file", filepath.Dir(name))
+	}
 	if err != nil {
 		return 0, err
 	}
