@@ -56,9 +56,7 @@ func (d *Daemon) recall(ctx context.Context, txs []chain.NamedTx) ([]chain.Check
 	err := d.loop.look(ctx, func(chain.Time) {
 		pool := d.loop.node.Mempool()
 		for i, t := range txs {
-			if e, ok := pool.Get(t.ID()); ok {
-				checked[i] = e.Tx
-			}
+			checked[i], _ = pool.Tx(t.ID())
 		}
 	})
 	return checked, err

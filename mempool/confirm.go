@@ -29,7 +29,7 @@ func (p *Pool) confirm(tx chain.CheckedTx, b chain.CheckedBlock) bool {
 	if e, ok := p.entries[id]; ok {
 		p.settled(e, b.Block().Coinbase.Height)
 		p.unlink(e)
-		p.record(tx, e.own, f)
+		p.note(tx, e.own, f)
 		return true
 	}
 	if l, ok := p.adrift.take(id); ok {

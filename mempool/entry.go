@@ -156,11 +156,11 @@ func (p *Pool) unlink(e *entry) {
 	delete(p.entries, e.tx.ID())
 	p.bytes -= e.tx.Size()
 	p.fees -= e.tx.Fee()
-	p.sweep()
 }
 
 // sweep takes what left out of the queues, once it is half as much as what waits: one
-// by one they would cost more than all else that a block does to the pool.
+// by one they would cost more than all else that a block does to the pool. Blocks that
+// come one behind the other do not wait for it.
 func (p *Pool) sweep() {
 	if p.out <= len(p.entries)/2 {
 		return

@@ -1,7 +1,7 @@
 package mempool
 
 import (
-	"container/list"
+	"slices"
 
 	"cairn/chain"
 )
@@ -64,11 +64,16 @@ func (p *Pool) Since(seq uint64, most int) (changes []Change, next uint64, gap b
 // Seq is the number of the next change.
 func (p *Pool) Seq() uint64 { return p.journal.end }
 
-// record notes that tx left.
+// record notes what became of a transaction that may have left before.
 func (p *Pool) record(tx chain.CheckedTx, own bool, f Fate) {
-	f.Tx, f.Own, f.Time = tx, own, p.now
 	p.lost.forget(tx.ID())
 	p.done.forget(tx.ID())
+	p.note(tx, own, f)
+}
+
+// note notes that tx left, of which nothing is remembered: what waits has no fate.
+func (p *Pool) note(tx chain.CheckedTx, own bool, f Fate) {
+	f.Tx, f.Own, f.Time = tx, own, p.now
 	if f.Reason == Confirmed {
 		p.done.put(f)
 	} else {
@@ -114,33 +119,59 @@ func (j *journal) since(seq uint64, most int) (changes []Change, next uint64, ga
 type memory struct {
 	most  int
 	bytes int
-	order *list.List // of Fate, oldest first
-	byID  map[chain.Hash]*list.Element
+	kept  []Fate                // oldest first; the zero Fate where one was forgotten
+	first uint64                // number of kept[0]; the next ones count on
+	byID  map[chain.Hash]uint64 // numbers
 }
 
 func newMemory(most int) memory {
-	return memory{most: most, order: list.New(), byID: map[chain.Hash]*list.Element{}}
+	return memory{most: most, byID: map[chain.Hash]uint64{}}
 }
 
 func (m *memory) get(id chain.Hash) (Fate, bool) {
-	e, ok := m.byID[id]
+	n, ok := m.byID[id]
 	if !ok {
 		return Fate{}, false
 	}
-	return e.Value.(Fate), true
+	return m.kept[n-m.first], true
 }
 
+// put adds what is not here.
 func (m *memory) put(f Fate) {
-	m.byID[f.Tx.ID()] = m.order.PushBack(f)
+	m.byID[f.Tx.ID()] = m.first + uint64(len(m.kept))
+	m.kept = append(m.kept, f)
 	m.bytes += f.Tx.Size()
 	for m.bytes > m.most {
-		m.forget(m.order.Front().Value.(Fate).Tx.ID())
+		m.forget(m.kept[0].Tx.ID())
 	}
 }
 
 func (m *memory) forget(id chain.Hash) {
-	if e, ok := m.byID[id]; ok {
-		m.bytes -= m.order.Remove(e).(Fate).Tx.Size()
-		delete(m.byID, id)
+	n, ok := m.byID[id]
+	if !ok {
+		return
+	}
+	f := &m.kept[n-m.first]
+	m.bytes -= f.Tx.Size()
+	*f = Fate{}
+	delete(m.byID, id)
+	for len(m.kept) > 0 && m.kept[0].forgotten() {
+		m.kept, m.first = m.kept[1:], m.first+1
+	}
+	if len(m.kept) > 2*len(m.byID)+fewHoles {
+		m.close()
 	}
 }
+
+// fewHoles is how many may lie among few fates.
+const fewHoles = 64
+
+// close lets what is left move together.
+func (m *memory) close() {
+	m.kept = slices.DeleteFunc(m.kept, Fate.forgotten)
+	for i, f := range m.kept {
+		m.byID[f.Tx.ID()] = m.first + uint64(i)
+	}
+}
+
+func (f Fate) forgotten() bool { return f.Tx.Tx() == nil }

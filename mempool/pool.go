@@ -150,6 +150,15 @@ func (p *Pool) Get(id chain.Hash) (Entry, bool) {
 	return e.show(), true
 }
 
+// Tx is Get for whoever needs no more than the transaction.
+func (p *Pool) Tx(id chain.Hash) (chain.CheckedTx, bool) {
+	e, ok := p.entries[id]
+	if !ok {
+		return chain.CheckedTx{}, false
+	}
+	return e.tx, true
+}
+
 func (e *entry) show() Entry {
 	return Entry{
 		Tx: e.tx, Time: e.added, Own: e.own,
@@ -225,7 +234,7 @@ func (p *Pool) drop(list []*entry, f Fate) []chain.CheckedTx {
 		p.unlink(e)
 	}
 	for _, e := range list {
-		p.record(e.tx, e.own, f)
+		p.note(e.tx, e.own, f)
 	}
 	return txs(list)
 }
@@ -275,5 +284,6 @@ func (p *Pool) schedule(e *entry) {
 
 func (p *Pool) hear(now chain.Time) {
 	p.now = max(p.now, now)
+	p.sweep()
 	p.floor = p.lowered(p.now)
 }

@@ -261,8 +261,7 @@ func (n *Node) fill(now chain.Time, e *entry, a arrival, out *Outcome) error {
 	q := Request{Want: WantTxs, IDs: []chain.Hash{e.id()}}
 	var expect []chain.Hash
 	for i, id := range ids {
-		if pooled, ok := n.pool.Get(id); ok {
-			part.txs[i], part.have[i] = pooled.Tx, true
+		if part.txs[i], part.have[i] = n.pool.Tx(id); part.have[i] {
 			continue
 		}
 		q.Index = append(q.Index, uint32(i))
