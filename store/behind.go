@@ -70,18 +70,29 @@ func (b *behind) names(id chain.Hash) (*names, bool) {
 }
 
 // follow adds to what is due what a commit did. However many blocks it takes off, it
-// clones what grows once: a node reorganises in one commit.
+// clones what grows once: a node reorganises in one commit. Where it only puts blocks on,
+// their coins find their places later: nobody who waits for the commit waits for that.
 func (b *behind) follow(moves []move) {
-	l := b.grows()
-	if l != nil && slices.ContainsFunc(moves, func(m move) bool { return m.kind == tookOff }) {
+	if len(moves) == 0 {
+		return
+	}
+	l, off := b.grows(), slices.ContainsFunc(moves, func(m move) bool { return m.kind == tookOff })
+	switch {
+	case l == nil:
+		l = newLayer(moves[0].tip)
+		b.layers = append(b.layers, l)
+	case off:
+		l.wait()
 		l = l.clone()
 		b.layers[len(b.layers)-1] = l
+	default:
+		l.wait()
+	}
+	if !off {
+		l.takeLater(moves)
+		return
 	}
 	for _, m := range moves {
-		if l == nil {
-			l = newLayer(m.tip)
-			b.layers = append(b.layers, l)
-		}
 		l.take(m)
 	}
 }
@@ -220,6 +231,7 @@ func (b *book) breaks(why error) error {
 
 // flushBehind writes a layer after its head, most of it aside.
 func (b *book) flushBehind(l *layer, aside func(write func())) (err error) {
+	l.wait()
 	l.frozen, b.busy = true, true
 	var rest *batch
 	aside(func() { rest, err = b.pour(l) })
@@ -322,6 +334,9 @@ func (b *book) finish() error {
 	}
 	b.writing.Lock()
 	defer b.writing.Unlock()
+	if l := b.grows(); l != nil {
+		l.wait()
+	}
 	switch {
 	case b.told:
 		return nil

@@ -46,7 +46,9 @@ type layer struct {
 	names  map[chain.Hash]*names // of all blocks above; clones share it
 	weight int64                 // bytes of memory, about
 	frozen bool
-	again  bool // a crash may have left some of its keys on disk
+	again  bool           // a crash may have left some of its keys on disk
+	weighs int            // how many coins count in weight
+	later  sync.WaitGroup // coins are being put on, see putOnLater
 }
 
 // dueBlock is a block in a layer.
@@ -79,7 +81,57 @@ func (l *layer) moves() bool { return len(l.off)+len(l.on) > 0 }
 
 // take adds a move.
 func (l *layer) take(m move) {
-	b, known := m.block, l.coins.count
+	l.note(m)
+	l.apply(m)
+	l.weigh()
+}
+
+// apply does to the coins what a move did.
+func (l *layer) apply(m move) {
+	switch m.kind {
+	case putOn:
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.putOn(m.block.height, m.diff)
+	case tookOff:
+		l.takeOff(m.diff)
+	case setAside:
+	}
+}
+
+// takeLater is take for moves of which none takes a block off, but that their coins are
+// put on while the writer goes on: whoever asks for one meanwhile waits. Until then each
+// weighs as if it were new.
+func (l *layer) takeLater(moves []move) {
+	for _, m := range moves {
+		l.note(m)
+		n := len(m.diff.Spent) + len(m.diff.Created)
+		l.weight, l.weighs = l.weight+int64(n)*coinWeight, l.weighs+n
+	}
+	l.mu.Lock()
+	l.later.Go(func() {
+		defer l.mu.Unlock()
+		for _, m := range moves {
+			l.putOn(m.block.height, m.diff)
+		}
+	})
+}
+
+// wait ends what takeLater began: nobody but those who hold mu may look at coins before.
+func (l *layer) wait() {
+	l.later.Wait()
+	l.weigh()
+}
+
+// weigh counts the coins.
+func (l *layer) weigh() {
+	l.weight += int64(l.coins.count-l.weighs) * coinWeight
+	l.weighs = l.coins.count
+}
+
+// note adds a move, but for the coins.
+func (l *layer) note(m move) {
+	b := m.block
 	if _, there := l.names[b.id]; !there {
 		l.names[b.id] = b.names
 		l.weight += int64(len(b.names.list)*nameWeight+len(b.names.txs)*idWeight) + dueWeight
@@ -93,7 +145,6 @@ func (l *layer) take(m move) {
 			l.bodies = append(l.bodies, b)
 		}
 		l.on = append(l.on, b)
-		l.putOn(b.height, m.diff)
 	case tookOff:
 		if n := len(l.on); n > 0 {
 			l.on = l.on[:n-1]
@@ -101,9 +152,7 @@ func (l *layer) take(m move) {
 		} else {
 			l.off = append(l.off, b)
 		}
-		l.takeOff(m.diff)
 	}
-	l.weight += int64(l.coins.count-known) * coinWeight
 	l.tip = m.tip
 }
 
@@ -117,10 +166,8 @@ func (l *layer) leaveAside(b dueBlock) {
 	l.bodies = append(l.bodies, b)
 }
 
-// putOn does to the coins what a block did. It spares a moment that looks at them.
+// putOn does to the coins what a block did, under mu. It spares a moment that looks at them.
 func (l *layer) putOn(height uint64, d chain.Diff) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	for _, c := range d.Spent {
 		l.fate(c, true).spent = height
 	}
@@ -174,7 +221,7 @@ func (l *layer) forget(o chain.OutPoint, f *fate) {
 func (l *layer) clone() *layer {
 	return &layer{
 		coins: l.coins.clone(), off: slices.Clone(l.off), on: slices.Clone(l.on), bodies: slices.Clone(l.bodies),
-		tip: l.tip, names: l.names, weight: l.weight, again: l.again,
+		tip: l.tip, names: l.names, weight: l.weight, weighs: l.weighs, again: l.again,
 	}
 }
 
