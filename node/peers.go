@@ -95,7 +95,8 @@ func (n *Node) Hello(now chain.Time, from Peer, h Hello) (Outcome, error) {
 		err = n.turnTo(now, p, &out)
 	}
 	out.Verdict, out.Why = Accept, nil
-	if p.pool = now + poolSoon; !n.Joining() {
+	if p.pool = now + poolSoon; !n.Joining() && p.claim.Work.Cmp(n.tip.State.Work) >= 0 {
+		// Who is behind us comes for blocks first, and they hold much of what waits there.
 		p.looked = now
 		out.Ask = append(out.Ask, Ask{From: from, Request: Request{Want: WantPool}})
 	}
