@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 
 	"cairn/chain"
@@ -129,11 +130,14 @@ func TestDepthsOfBlocksAndStrangers(t *testing.T) {
 // reason to read them. Nothing rules the payment out.
 func TestLongAncestryCostsNothingWithoutABranch(t *testing.T) {
 	p := chain.Regtest()
+	var once sync.Once
+	var first node.TipClaim
 	sleeper := &liar{}
 	b := begin(t, sleeper.between(config(t, p)))
 	sleeper.bend(func(_ context.Context, q node.Request, a node.Answer) (node.Answer, error) {
-		if q.Want == node.WantHello {
-			a.Hello.Tip.Counter += 1 << 40 // what it says later by gossip is old news
+		if q.Want == node.WantHello { // it says what it said at first, and what gossip tells later is old news
+			once.Do(func() { first = a.Hello.Tip; first.Counter += 1 << 40 })
+			a.Hello.Tip = first
 		}
 		return a, nil
 	})
