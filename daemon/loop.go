@@ -20,12 +20,11 @@ type loop struct {
 	player node.Player // what peers, miner and users deal with: the node, or a traitor around it
 	node   *node.Node  // owned by run
 
-	calls  chan func(now chain.Time)
-	looks  chan func(now chain.Time) // these only look at the node: they are served during commits too
-	ended  chan struct{}
-	coming coming
-	time   steady // owned by run
-	steps  steps
+	calls chan func(now chain.Time)
+	looks chan func(now chain.Time) // these only look at the node: they are served during commits too
+	ended chan struct{}
+	time  steady // owned by run
+	steps steps
 
 	mu    sync.Mutex
 	moved chan struct{} // closed, and replaced, when the best chain moves
@@ -36,7 +35,7 @@ func newLoop(clock func() time.Time) *loop {
 	return &loop{
 		time:  steady{clock: clock},
 		calls: make(chan func(chain.Time), 256), looks: make(chan func(chain.Time), 256),
-		coming: newComing(), ended: make(chan struct{}), moved: make(chan struct{}),
+		ended: make(chan struct{}), moved: make(chan struct{}),
 	}
 }
 
@@ -68,20 +67,17 @@ func (l *loop) serve(call func(chain.Time)) {
 	l.steps.took(end.Sub(began), end)
 }
 
-// meanwhile runs work, which does not touch the node, and until it is done serves looks
-// and lets the node look ahead at the blocks that come next. It is called in the loop.
+// meanwhile runs work, which does not touch the node, and serves looks until it
+// is done. It is called in the loop.
 func (l *loop) meanwhile(work func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- work() }()
-	signal(l.coming.news)
 	for {
 		select {
 		case err := <-done:
 			return err
 		case look := <-l.looks:
 			look(l.now())
-		case <-l.coming.news:
-			l.coming.draft(l.node)
 		}
 	}
 }

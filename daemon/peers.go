@@ -407,9 +407,7 @@ func (d *Daemon) takeSome(from node.Peer, blocks []checkedBody) (out node.Outcom
 		})
 		return out, 1, err
 	}
-	come := d.loop.coming.expect(sound)
 	out, err = d.call(d.life, func(now chain.Time, p node.Player) (node.Outcome, error) { return p.Block(now, from, sound...) })
-	come()
 	if err == nil && out.Verdict != node.Reject {
 		d.note(sound)
 	}

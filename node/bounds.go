@@ -8,7 +8,6 @@ const (
 	maxEntries   = 1 << 18  // blocks in the tree that are held in memory
 	maxAhead     = 1 << 15  // heights that headers of a heavier branch run ahead of its bodies
 	maxInHand    = 64 << 20 // bytes of bodies that wait for an earlier one
-	maxDrafted   = 1 << 17  // coins that what is being stored and drafted changes
 	maxSide      = 1 << 30  // bytes of bodies off the best chain, stored since the start
 	maxInFlight  = 256      // bodies asked for, however small they are
 	severalTries = 3        // for the first body of a path before those behind it wait for it

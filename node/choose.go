@@ -65,14 +65,6 @@ type plan struct {
 	steps   []Step
 }
 
-// end is the block at which the way ends.
-func (p *plan) end() chain.Hash {
-	if n := len(p.applied); n > 0 {
-		return p.applied[n-1].id()
-	}
-	return p.fork.id()
-}
-
 // plan tries the way to target on an overlay of the coins. A block that breaks a
 // rule is condemned, and the plan is nil.
 func (n *Node) plan(target *entry) (*plan, error) {
@@ -134,11 +126,17 @@ func (n *Node) planApply(p *plan, e *entry, v *chain.Overlay) error {
 	if err != nil {
 		return fmt.Errorf("apply block %v: %w", e.id(), err)
 	}
-	diff, drafted := n.drafts.find(e.id())
-	if !drafted {
-		if diff, err = n.connect(e, b, v); err != nil {
-			return err
-		}
+	found, err := v.Find(b.Needs(), n.coins)
+	if err != nil {
+		return fmt.Errorf("read coins: %w", err)
+	}
+	parent, err := n.tree.known(e.parent())
+	if err != nil {
+		return err
+	}
+	_, diff, err := chain.Connect(n.p, parent.State, b, found)
+	if err != nil {
+		return err
 	}
 	step := Step{Bodies: []chain.CheckedBlock{b}, Tip: e.id(), Diff: diff}
 	if !e.stored {
@@ -150,29 +148,13 @@ func (n *Node) planApply(p *plan, e *entry, v *chain.Overlay) error {
 	return nil
 }
 
-// connect tells what a block does to the coins as v leaves them, or which rule it breaks.
-func (n *Node) connect(e *entry, b chain.CheckedBlock, v *chain.Overlay) (chain.Diff, error) {
-	found, err := v.Find(b.Needs(), n.coins)
-	if err != nil {
-		return chain.Diff{}, fmt.Errorf("read coins: %w", err)
-	}
-	parent, err := n.tree.known(e.parent())
-	if err != nil {
-		return chain.Diff{}, err
-	}
-	_, diff, err := chain.Connect(n.p, parent.State, b, found)
-	return diff, err
-}
-
 // carryOut stores a plan and follows it. A crash inside Commit leaves the old
 // tip, the new one, or one between them: each a valid chain that is extended
 // again at the next start.
 func (n *Node) carryOut(now chain.Time, p *plan, out *Outcome) error {
-	n.drafts.begin(p)
 	if err := n.cfg.Store.Commit(p.steps...); err != nil {
 		return fmt.Errorf("commit %d blocks: %w", len(p.steps), err)
 	}
-	n.drafts.stored()
 	from := n.tip
 	n.tip = p.fork
 	for i, e := range p.applied {

@@ -47,9 +47,6 @@ func (n *Node) Run() int { return n.run() }
 // Flying counts bodies asked for.
 func (n *Node) Flying() int { return len(n.flight) }
 
-// Drafted counts the blocks that were drafted and whose turn is to come.
-func (n *Node) Drafted() int { return len(n.drafts.list) }
-
 // FillSide makes the node believe that its disk is full of side branches.
 func (n *Node) FillSide() { n.side = maxSide + 1 }
 

@@ -36,7 +36,6 @@ type Node struct {
 	ready      []*entry                     // complete and not yet stored, parents first
 	doomed     []*entry                     // condemned and not yet stored as such, parents first
 	candidates map[chain.Hash]*entry        // complete and heavier than the tip when they became so
-	drafts     drafts                       // of blocks that come next
 
 	orphans aside // blocks whose parent is unknown
 	later   aside // blocks whose time has not come

@@ -103,17 +103,12 @@ type disk struct {
 
 	coinsAfterCommit error // of reading coins once something was written
 	written          bool
-
-	during func() // what the driver does while a commit is under way
 }
 
 var errDisk = errors.New("the disk is on fire")
 
 func (d *disk) Commit(steps ...node.Step) error {
 	d.commits++
-	if d.during != nil {
-		d.during()
-	}
 	if d.failCommit != nil {
 		return d.failCommit
 	}
