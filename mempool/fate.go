@@ -1,10 +1,6 @@
 package mempool
 
-import (
-	"slices"
-
-	"cairn/chain"
-)
+import "cairn/chain"
 
 // Reason tells why a transaction came or left.
 type Reason string
@@ -115,12 +111,15 @@ func (j *journal) since(seq uint64, most int) (changes []Change, next uint64, ga
 	return changes, next, false
 }
 
-// memory keeps the latest fates, up to so many bytes of transactions.
+// memory keeps the latest fates, up to so many bytes of transactions. Each has a
+// number, and stands in the ring at that number modulo the ring's length: one that
+// comes moves no other.
 type memory struct {
 	most  int
 	bytes int
-	kept  []Fate                // oldest first; the zero Fate where one was forgotten
-	first uint64                // number of kept[0]; the next ones count on
+	ring  []Fate                // the zero Fate where one was forgotten
+	first uint64                // number of the oldest
+	next  uint64                // number of the next
 	byID  map[chain.Hash]uint64 // numbers
 }
 
@@ -128,49 +127,59 @@ func newMemory(most int) memory {
 	return memory{most: most, byID: map[chain.Hash]uint64{}}
 }
 
+func (m *memory) at(n uint64) *Fate { return &m.ring[n%uint64(len(m.ring))] }
+
 func (m *memory) get(id chain.Hash) (Fate, bool) {
 	n, ok := m.byID[id]
 	if !ok {
 		return Fate{}, false
 	}
-	return m.kept[n-m.first], true
+	return *m.at(n), true
 }
 
 // put adds what is not here.
 func (m *memory) put(f Fate) {
-	m.byID[f.Tx.ID()] = m.first + uint64(len(m.kept))
-	m.kept = append(m.kept, f)
+	if m.next-m.first == uint64(len(m.ring)) {
+		m.move(max(2*len(m.byID), fewest))
+	}
+	m.byID[f.Tx.ID()] = m.next
+	*m.at(m.next) = f
+	m.next++
 	m.bytes += f.Tx.Size()
 	for m.bytes > m.most {
-		m.forget(m.kept[0].Tx.ID())
+		m.drop(m.first)
 	}
 }
 
 func (m *memory) forget(id chain.Hash) {
-	n, ok := m.byID[id]
-	if !ok {
-		return
-	}
-	f := &m.kept[n-m.first]
-	m.bytes -= f.Tx.Size()
-	*f = Fate{}
-	delete(m.byID, id)
-	for len(m.kept) > 0 && m.kept[0].forgotten() {
-		m.kept, m.first = m.kept[1:], m.first+1
-	}
-	if len(m.kept) > 2*len(m.byID)+fewHoles {
-		m.close()
+	if n, ok := m.byID[id]; ok {
+		m.drop(n)
 	}
 }
 
-// fewHoles is how many may lie among few fates.
-const fewHoles = 64
+func (m *memory) drop(n uint64) {
+	f := m.at(n)
+	m.bytes -= f.Tx.Size()
+	delete(m.byID, f.Tx.ID())
+	*f = Fate{}
+	for m.first < m.next && m.at(m.first).forgotten() {
+		m.first++
+	}
+}
 
-// close lets what is left move together.
-func (m *memory) close() {
-	m.kept = slices.DeleteFunc(m.kept, Fate.forgotten)
-	for i, f := range m.kept {
-		m.byID[f.Tx.ID()] = m.first + uint64(i)
+// fewest is the length of the shortest ring.
+const fewest = 8
+
+// move lets what is left stand together in a ring of another length.
+func (m *memory) move(length int) {
+	old := *m
+	m.ring, m.next = make([]Fate, length), m.first
+	for n := old.first; n < old.next; n++ {
+		if f := old.at(n); !f.forgotten() {
+			m.byID[f.Tx.ID()] = m.next
+			*m.at(m.next) = *f
+			m.next++
+		}
 	}
 }
 

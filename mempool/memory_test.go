@@ -24,7 +24,7 @@ func TestMemoryIsAListThatForgetsTheOldest(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	m := newMemory(9 * txs[20].Size())
 	var list []Fate
-	holes := 0
+	holes, longest := 0, 0
 	for step := range 20_000 {
 		tx := txs[r.IntN(len(txs))]
 		at := slices.IndexFunc(list, func(f Fate) bool { return f.Tx.ID() == tx.ID() })
@@ -44,11 +44,12 @@ func TestMemoryIsAListThatForgetsTheOldest(t *testing.T) {
 		default:
 			m.forget(tx.ID())
 		}
-		holes = max(holes, len(m.kept)-len(list))
+		holes = max(holes, int(m.next-m.first)-len(list))
+		longest = max(longest, len(m.ring))
 		same(t, &m, list, txs)
 	}
-	if holes < fewHoles/2 || holes > fewHoles+len(txs) {
-		t.Errorf("up to %d holes", holes)
+	if holes < fewest/2 || longest <= fewest || longest > 2*len(txs) {
+		t.Errorf("up to %d holes in a ring of up to %d", holes, longest)
 	}
 }
 
